@@ -1,0 +1,112 @@
+import type { Brand } from '../base/brand.ts'
+import type { Millis } from '../base/clock.ts'
+
+/** Given out by the interners of `service/loop`; mean nothing outside this process (DESIGN §3.2). */
+export type UserNum = Brand<number, 'UserNum'>
+export type RoomNum = Brand<number, 'RoomNum'>
+/** Unique over all users: one number is one login session of one user. */
+export type DeviceNum = Brand<number, 'DeviceNum'>
+
+/** What a device, and after aggregation a user, can be. `hidden` is not one of them: it is a flag of the user. */
+export type PresenceState = 'offline' | 'unavailable' | 'online' | 'free_for_chat' | 'busy'
+
+/** A change to the status text has three cases (PRESENCE-SPEC §2.1). */
+export type StatusChange =
+  { readonly kind: 'keep' } | { readonly kind: 'clear' } | { readonly kind: 'set'; readonly text: string }
+
+/** Who made a device's state: the server from streams and timers, or the user by PUT. */
+export type StateSource = 'auto' | 'manual'
+
+/** One login session, before aggregation (PRESENCE-SPEC §1.4, §4.3). Times are absolute; 0 means never. */
+export interface DevicePresence {
+  readonly state: PresenceState
+  readonly source: StateSource
+  readonly lastActiveTs: Millis
+  readonly lastPutTs: Millis
+  readonly lastStreamEndTs: Millis
+  /** Open streams that count as presence; one opened with `set_presence=offline` is not among them. */
+  readonly openStreams: number
+}
+
+/** One user, after aggregation, before visibility: the truth that each viewer gets a view of. */
+export interface UserPresence {
+  readonly state: PresenceState
+  /** Others see `offline` and nothing else (PRESENCE-SPEC §4.3). */
+  readonly hidden: boolean
+  readonly statusMsg: string | null
+  /** Null if the user was never active. Never moves backwards (P-129). */
+  readonly lastActiveTs: Millis | null
+  readonly currentlyActive: boolean
+}
+
+/** What survives a restart; see PRESENCE-SPEC §4.8. */
+export interface PresenceRecord {
+  /** The aggregated state as last published (kept while hidden, too). */
+  readonly state: PresenceState
+  readonly statusMsg: string | null
+  readonly lastActiveTs: Millis | null
+  readonly hidden: boolean
+  /** The device that set `hidden`; null when not hidden, or when that device is gone. */
+  readonly hiddenBy: DeviceNum | null
+}
+
+/** Why watchers hear of a change (PRESENCE-SPEC §4.5), strongest first. */
+export type NotifyReason = 'state' | 'status' | 'profile' | 'currently-active' | 'last-active'
+
+/** The configuration that the engine works by; durations in ms. */
+export interface PresencePolicy {
+  readonly idleTimeoutMs: Millis
+  /** "Currently active" window. */
+  readonly activeWindowMs: Millis
+  readonly offlineGraceMs: Millis
+  readonly busyGraceMs: Millis
+  /** Offline users last active before this long ago, and without text, are left out of bulk answers. */
+  readonly offlineCutoffMs: Millis
+  /** Rooms with more joined members do not create visibility; 0 = no limit. */
+  readonly maxRoomMembers: number
+  /** Does a user who ignores someone also hide from them (`presence.hide_from_ignored`)? */
+  readonly hideFromIgnored: boolean
+}
+
+/**
+ * A place in the change log. Entries are ordered by `seq`, those of one seq by user; `skip` says how many entries of
+ * the group after `seq` were delivered already (only a filter's `limit` makes it other than 0).
+ */
+export interface PresencePosition {
+  readonly seq: number
+  readonly skip: number
+}
+
+/** One user as one viewer may see them now. Own devices see their own truth, others never see `hidden`. */
+export interface PresenceView {
+  readonly user: UserNum
+  readonly state: PresenceState
+  /** True only in the view of the user's own devices. */
+  readonly hidden: boolean
+  readonly statusMsg: string | null
+  readonly lastActiveTs: Millis | null
+  readonly currentlyActive: boolean
+  /** Place of this entry in the change log: its change, or the moment it became visible if that is later. */
+  readonly seq: number
+  /** False: the viewer may not see the user any more; `state` is `offline` and there is nothing else. */
+  readonly visible: boolean
+}
+
+/** An answer to "what is new for this viewer". */
+export interface PresenceDelta {
+  /** At most one entry a user, in stream order. */
+  readonly entries: readonly PresenceView[]
+  /** Where to read on. */
+  readonly position: PresencePosition
+}
+
+export interface ReadOptions {
+  /** At most this many entries. */
+  readonly limit: number
+  /** Leave out others who are offline (an initial sync, P-099); the viewer's own entry always stays. */
+  readonly omitOffline: boolean
+  /** Answer as if the viewer had nothing yet: everyone visible, own entry included. */
+  readonly snapshot: boolean
+  /** A filter's `senders` and `not_senders`, and the viewer's ignore list: entries of others do not count to the limit. */
+  readonly accepts: (user: UserNum) => boolean
+}

@@ -1,0 +1,55 @@
+import type { JsonObject } from './json.ts'
+
+/** An event as clients see it inside `/sync` (ROOMS-SPEC §2.3): no `room_id`. */
+export type ClientEvent = JsonObject
+
+export interface EventList {
+  events: ClientEvent[]
+}
+
+export interface Timeline extends EventList {
+  limited: boolean
+  prev_batch: string
+}
+
+export interface RoomSummary {
+  'm.heroes'?: string[]
+  'm.joined_member_count'?: number
+  'm.invited_member_count'?: number
+}
+
+export interface JoinedRoomBody {
+  summary: RoomSummary
+  state?: EventList
+  state_after?: EventList
+  'org.matrix.msc4222.state_after'?: EventList
+  timeline: Timeline
+  ephemeral: EventList
+  account_data: EventList
+  unread_notifications: { highlight_count: number; notification_count: number }
+}
+
+export interface LeftRoomBody {
+  state?: EventList
+  state_after?: EventList
+  'org.matrix.msc4222.state_after'?: EventList
+  timeline: Timeline
+  account_data: EventList
+}
+
+/** The `/sync` answer on the wire (ROOMS-SPEC §6.2). */
+export interface SyncBody {
+  next_batch: string
+  rooms: {
+    join: Record<string, JoinedRoomBody>
+    invite: Record<string, { invite_state: EventList }>
+    knock: Record<string, { knock_state: EventList }>
+    leave: Record<string, LeftRoomBody>
+  }
+  presence: EventList
+  account_data: EventList
+  to_device: EventList
+  device_lists: { changed: string[]; left: string[] }
+  device_one_time_keys_count: Record<string, number>
+  device_unused_fallback_key_types: string[]
+}

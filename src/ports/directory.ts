@@ -1,0 +1,26 @@
+import type { DeviceId, UserId } from '../matrix/ids.ts'
+
+/** Who makes a request: a user and the device that the access token belongs to. */
+export interface Requester {
+  readonly userId: UserId
+  readonly deviceId: DeviceId
+  readonly guest: boolean
+  readonly admin: boolean
+}
+
+/** The two profile fields that travel with presence and membership; never empty strings (P-109). */
+export interface PublicProfile {
+  readonly displayname?: string
+  readonly avatarUrl?: string
+}
+
+/**
+ * What presence has to ask of the accounts and rooms around it (DESIGN §3.10). The standalone homeserver implements it;
+ * a companion in front of another homeserver can later.
+ */
+export interface Directory {
+  /** Whose token this is; null if it is not known. */
+  requester(accessToken: string): Promise<Requester | null>
+  /** Profiles of those users that have one. */
+  profiles(userIds: readonly UserId[]): Promise<ReadonlyMap<UserId, PublicProfile>>
+}

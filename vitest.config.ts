@@ -1,0 +1,43 @@
+import { defineConfig } from 'vitest/config'
+
+/** Unit tests stand beside their file and share one process; whole servers get a process a file. */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'test/tidy/**/*.test.ts', 'test/contract/**/*.test.ts'],
+          pool: 'threads',
+          isolate: false,
+          testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'api',
+          include: [
+            'test/api/**/*.test.ts',
+            'test/scenario/**/*.test.ts',
+            'test/app/**/*.test.ts',
+            'test/sim/**/*.test.ts',
+          ],
+          pool: 'forks',
+          isolate: true,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          pool: 'forks',
+          fileParallelism: false,
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+})
