@@ -1,5 +1,8 @@
 import type { Store, Write } from '../ports/store.ts'
 
+/** Told of writes that are durable now; `upTo` is the newest position given out to them or before them. */
+export type StreamObserver = (writes: readonly Write[], upTo: number) => void
+
 /**
  * The durable order of everything that `/sync` delivers besides presence: events, receipts, account data, keys. A
  * position is handed out and its rows given to the store in one synchronous step, and the store commits in the order of
@@ -13,11 +16,14 @@ export interface Stream {
    * Resolves when they are durable and `current` has passed them.
    */
   commit(build: (next: () => number) => readonly Write[]): Promise<void>
+  /** What is kept in memory about rows follows them here: observers run just before `current` passes the rows. */
+  observe(observer: StreamObserver): void
 }
 
-export async function createStream(store: Store): Promise<Stream> {
+export async function createStream(store: Pick<Store, 'commit' | 'lastPosition'>): Promise<Stream> {
   let last = await store.lastPosition()
   let current = last
+  const observers: StreamObserver[] = []
   return {
     get current() {
       return current
@@ -26,7 +32,9 @@ export async function createStream(store: Store): Promise<Stream> {
       const writes = build(() => (last += 1))
       const upTo = last
       await store.commit(writes)
+      for (const observe of observers) observe(writes, upTo)
       current = Math.max(current, upTo)
     },
+    observe: (observer) => void observers.push(observer),
   }
 }
