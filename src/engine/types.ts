@@ -1,18 +1,14 @@
 import type { Brand } from '../base/brand.ts'
 import type { Millis } from '../base/clock.ts'
+import type { PresenceState, StatusChange } from '../matrix/presence.ts'
+
+export type { PresenceState, StatusChange }
 
 /** Given out by the interners of `service/loop`; mean nothing outside this process (DESIGN §3.2). */
 export type UserNum = Brand<number, 'UserNum'>
 export type RoomNum = Brand<number, 'RoomNum'>
 /** Unique over all users: one number is one login session of one user. */
 export type DeviceNum = Brand<number, 'DeviceNum'>
-
-/** What a device, and after aggregation a user, can be. `hidden` is not one of them: it is a flag of the user. */
-export type PresenceState = 'offline' | 'unavailable' | 'online' | 'free_for_chat' | 'busy'
-
-/** A change to the status text has three cases (PRESENCE-SPEC §2.1). */
-export type StatusChange =
-  { readonly kind: 'keep' } | { readonly kind: 'clear' } | { readonly kind: 'set'; readonly text: string }
 
 /** Who made a device's state: the server from streams and timers, or the user by PUT. */
 export type StateSource = 'auto' | 'manual'
