@@ -60,11 +60,19 @@ export function localpartOf(id: UserId | RoomAlias): string {
   return id.slice(1, id.indexOf(':'))
 }
 
+/** A user ID but for its length, which old rooms count differently (ROOMS-SPEC §2.4). */
+export function hasUserIdForm(text: string): boolean {
+  return hasSigilledForm(text, '@')
+}
+
 function parseSigilled(text: string, sigil: string): string | null {
-  if (!text.startsWith(sigil) || isTooLong(text) || hasForbidden(text)) return null
+  return !isTooLong(text) && hasSigilledForm(text, sigil) ? text : null
+}
+
+function hasSigilledForm(text: string, sigil: string): boolean {
+  if (!text.startsWith(sigil) || hasForbidden(text)) return false
   const colon = text.indexOf(':')
-  if (colon < 0 || parseServerName(text.slice(colon + 1)) === null) return null
-  return text
+  return colon >= 0 && parseServerName(text.slice(colon + 1)) !== null
 }
 
 /** Length in code units first: almost every ID is short ASCII. */
