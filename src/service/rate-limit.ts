@@ -1,0 +1,85 @@
+import { assert } from '../base/assert.ts'
+import type { Clock, Millis } from '../base/clock.ts'
+import { refuse } from '../matrix/errors.ts'
+
+/** At most `burst` at once, and `perSecond` in the long run. */
+export interface RateLimit {
+  readonly burst: number
+  readonly perSecond: number
+}
+
+export interface RateLimits<Name extends string> {
+  /** Takes one from the allowance of `key`; throws M_LIMIT_EXCEEDED with `retry_after_ms` when none is left (P-012). */
+  take(name: Name, key: string): void
+  /** The same as an answer, for what is silently ignored when it comes too often (P-093). */
+  tryTake(name: Name, key: string): boolean
+}
+
+/**
+ * Named limits, each with an allowance of its own per key (a user, an address). At most `keysMax` keys are remembered
+ * for each name; beyond that the key that was served longest ago starts afresh.
+ */
+export function createRateLimits<Name extends string>(options: {
+  readonly clock: Pick<Clock, 'now'>
+  readonly limits: Readonly<Record<Name, RateLimit>>
+  readonly enabled: boolean
+  readonly keysMax: number
+}): RateLimits<Name> {
+  const { clock, limits, enabled, keysMax } = options
+  const meters = new Map<Name, Meter>()
+  for (const name of Object.keys(limits) as Name[]) meters.set(name, new Meter(limits[name], keysMax))
+
+  const waitFor = (name: Name, key: string): Millis => {
+    const meter = meters.get(name)
+    assert(meter !== undefined, `the rate limit ${name} is not set`)
+    return enabled ? meter.take(key, clock.now()) : 0
+  }
+  return {
+    take(name, key) {
+      const waitMs = waitFor(name, key)
+      if (waitMs > 0) throw refuse.limitExceeded(undefined, { retry_after_ms: waitMs })
+    },
+    tryTake: (name, key) => waitFor(name, key) === 0,
+  }
+}
+
+/**
+ * The generic cell rate algorithm: per key one number, the time at which its allowance is whole again. It may lie
+ * `burst` intervals ahead and no more; once it is past, the key is as good as unknown.
+ */
+class Meter {
+  readonly #intervalMs: number
+  readonly #toleranceMs: number
+  readonly #keysMax: number
+  /** In the order in which the keys were last served. */
+  readonly #wholeAt = new Map<string, number>()
+
+  constructor(limit: RateLimit, keysMax: number) {
+    assert(limit.burst >= 1 && limit.perSecond > 0 && keysMax >= 1, 'a rate limit must let something pass')
+    this.#intervalMs = 1_000 / limit.perSecond
+    this.#toleranceMs = (limit.burst - 1) * this.#intervalMs
+    this.#keysMax = keysMax
+  }
+
+  /** Milliseconds to wait before the next try, a whole number; 0 when this one was granted. */
+  take(key: string, now: Millis): Millis {
+    const wholeAt = Math.max(now, this.#wholeAt.get(key) ?? now)
+    const waitMs = Math.ceil(wholeAt - now - this.#toleranceMs)
+    if (waitMs > 0) return waitMs
+    this.#wholeAt.delete(key)
+    this.#forget(now)
+    this.#wholeAt.set(key, wholeAt + this.#intervalMs)
+    return 0
+  }
+
+  /** Two a turn, so that idle keys go faster than new ones come; more only to stay within the bound. */
+  #forget(now: Millis): void {
+    let idle = 2
+    for (const [key, wholeAt] of this.#wholeAt) {
+      const full = this.#wholeAt.size >= this.#keysMax
+      if (!full && (idle === 0 || wholeAt > now)) return
+      this.#wholeAt.delete(key)
+      idle = Math.max(0, idle - 1)
+    }
+  }
+}
