@@ -1,9 +1,11 @@
 import { LRUCache } from 'lru-cache'
 import { assert, must } from '../base/assert.ts'
 import type { EventId, RoomId } from '../matrix/ids.ts'
+import type { JsonObject } from '../matrix/json.ts'
 import { redact, stateKeyOf, type Pdu, type RoomEvent } from '../matrix/room-event.ts'
 import { roomVersion, type RoomVersion } from '../matrix/room-version/index.ts'
 import type { Row, Store } from '../ports/store.ts'
+import type { AuthState } from './power-levels.ts'
 
 /** An event and where it lies. `event` is its redacted form once an accepted redaction names it (§2.9). */
 export interface StoredEvent {
@@ -133,6 +135,16 @@ export function emptyState(roomId: RoomId, version: RoomVersion): RoomState {
 export function stateAfter(state: RoomState, stored: StoredEvent): RoomState {
   assert(state instanceof RoomSnapshot, 'states come from here')
   return stored.row.stateKey === null ? state : state.with(stored)
+}
+
+/** The same state as the auth rules ask it. */
+export function authStateOf(state: RoomState): AuthState {
+  return { get: (type, stateKey) => state.get(type, stateKey)?.event }
+}
+
+/** The content of a state event; undefined without the event. */
+export function contentIn(state: RoomState, type: string, stateKey = ''): JsonObject | undefined {
+  return state.get(type, stateKey)?.event.pdu.content
 }
 
 /** An event that was just made, as it will be read. */
