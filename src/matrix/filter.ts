@@ -13,6 +13,7 @@ export interface RoomEventFilter extends EventFilter {
   readonly contains_url?: boolean
   readonly lazy_load_members?: boolean
   readonly include_redundant_members?: boolean
+  readonly unread_thread_notifications?: boolean
 }
 
 export interface Filter {

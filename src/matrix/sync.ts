@@ -18,6 +18,11 @@ export interface RoomSummary {
   'm.invited_member_count'?: number
 }
 
+export interface UnreadCounts {
+  highlight_count: number
+  notification_count: number
+}
+
 export interface JoinedRoomBody {
   summary: RoomSummary
   state?: EventList
@@ -26,7 +31,9 @@ export interface JoinedRoomBody {
   timeline: Timeline
   ephemeral: EventList
   account_data: EventList
-  unread_notifications: { highlight_count: number; notification_count: number }
+  unread_notifications: UnreadCounts
+  /** By thread root; only if the filter asks (ROOMS-SPEC §6.9). */
+  unread_thread_notifications?: Record<string, UnreadCounts>
 }
 
 export interface LeftRoomBody {

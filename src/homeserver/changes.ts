@@ -1,0 +1,87 @@
+import type { DeviceId, RoomId, UserId } from '../matrix/ids.ts'
+import type { Write } from '../ports/store.ts'
+import type { Stream } from './stream.ts'
+
+/** Above this many keys a kind's index forgets all of them, and the next question for each is answered by the store. */
+const CHANGES_MAX = 200_000
+
+/**
+ * Where rooms and users changed last, so that a sync looks only at what did (ROOMS-SPEC §6.11): an answer that is not above
+ * `since` means that nothing changed. Nothing is loaded at start: what did not change since then changed by then.
+ */
+export interface Changes {
+  /** Events and state of the room. */
+  room(roomId: RoomId): number
+  receipts(roomId: RoomId): number
+  /** The user's own account data, push rules included. */
+  accountData(userId: UserId): number
+  /** The user's own memberships. */
+  memberships(userId: UserId): number
+  /** One-time and fallback keys of the device. */
+  keys(userId: UserId, deviceId: DeviceId): number
+}
+
+/** The last position for each key; one that is not known changed at `floor` or before. */
+class LastPositions<Key> {
+  #floor: number
+  #newest: number
+  readonly #positions = new Map<Key, number>()
+
+  constructor(floor: number) {
+    this.#floor = floor
+    this.#newest = floor
+  }
+
+  get(key: Key): number {
+    return this.#positions.get(key) ?? this.#floor
+  }
+
+  set(key: Key, pos: number): void {
+    this.#newest = Math.max(this.#newest, pos)
+    if (this.#positions.size >= CHANGES_MAX && !this.#positions.has(key)) {
+      this.#positions.clear()
+      this.#floor = this.#newest
+    }
+    this.#positions.set(key, Math.max(pos, this.get(key)))
+  }
+}
+
+export function createChanges(deps: { readonly stream: Pick<Stream, 'current' | 'observe'> }): Changes {
+  const floor = deps.stream.current
+  const rooms = new LastPositions<RoomId>(floor)
+  const receipts = new LastPositions<RoomId>(floor)
+  const accountData = new LastPositions<UserId>(floor)
+  const memberships = new LastPositions<UserId>(floor)
+  const keys = new LastPositions<string>(floor)
+
+  const note = (write: Write, upTo: number): void => {
+    if ('drop' in write) {
+      if (write.drop === 'oneTimeKeys' || write.drop === 'fallbackKeys') {
+        const { userId, deviceId } = write.where
+        if (userId !== undefined && deviceId !== undefined) keys.set(deviceKey(userId, deviceId), upTo)
+      }
+      return
+    }
+    if (write.put === 'events' || write.put === 'stateLog') rooms.set(write.row.roomId, write.row.pos)
+    else if (write.put === 'receipts') receipts.set(write.row.roomId, write.row.pos)
+    else if (write.put === 'accountData') accountData.set(write.row.userId, write.row.pos)
+    else if (write.put === 'memberships') memberships.set(write.row.userId, write.row.pos)
+    else if (write.put === 'oneTimeKeys' || write.put === 'fallbackKeys')
+      keys.set(deviceKey(write.row.userId, write.row.deviceId), upTo)
+  }
+  deps.stream.observe((writes, upTo) => {
+    for (const write of writes) note(write, upTo)
+  })
+  return {
+    room: (roomId) => rooms.get(roomId),
+    receipts: (roomId) => receipts.get(roomId),
+    accountData: (userId) => accountData.get(userId),
+    memberships: (userId) => memberships.get(userId),
+    keys: (userId, deviceId) => keys.get(deviceKey(userId, deviceId)),
+  }
+}
+
+/** Neither ID can hold a NUL. */
+function deviceKey(userId: UserId, deviceId: DeviceId): string {
+  return `${userId}\u0000${deviceId}`
+}
