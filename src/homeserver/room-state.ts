@@ -5,7 +5,7 @@ import type { JsonObject } from '../matrix/json.ts'
 import { redact, stateKeyOf, type Pdu, type RoomEvent } from '../matrix/room-event.ts'
 import { roomVersion, type RoomVersion } from '../matrix/room-version/index.ts'
 import type { Row, Store } from '../ports/store.ts'
-import type { AuthState } from './power-levels.ts'
+import type { AuthState } from './auth-state.ts'
 
 /** An event and where it lies. `event` is its redacted form once an accepted redaction names it (§2.9). */
 export interface StoredEvent {

@@ -1,21 +1,18 @@
 import { must } from '../base/assert.ts'
-import type { Clock } from '../base/clock.ts'
 import { Serial } from '../base/serial.ts'
-import { CanonicalJsonError } from '../matrix/canonical-json.ts'
 import { refuse } from '../matrix/errors.ts'
-import type { DeviceId, EventId, RoomId, ServerName, UserId } from '../matrix/ids.ts'
-import { ownString, type JsonObject } from '../matrix/json.ts'
-import { checkPduShape } from '../matrix/pdu-shape.ts'
-import { authEventKeys, hashAndSign, type RoomEvent, type UnsignedPdu } from '../matrix/room-event.ts'
+import type { DeviceId, EventId, RoomId, UserId } from '../matrix/ids.ts'
+import { ownString } from '../matrix/json.ts'
+import type { RoomEvent } from '../matrix/room-event.ts'
 import type { RoomVersion } from '../matrix/room-version/index.ts'
-import type { SigningKey } from '../matrix/signing.ts'
 import type { Requester } from '../ports/directory.ts'
 import type { Row, Store, Write } from '../ports/store.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
 import type { Wake } from '../ports/wake.ts'
+import { membershipOf } from './auth-state.ts'
+import { prepare, prepareRoom, type EventDraft, type EventMakerDeps, type Prepared } from './event-making.ts'
 import type { Memberships } from './memberships.ts'
 import { redactedTarget } from './redaction.ts'
-import { authorize, membershipOf } from './room-auth.ts'
 import {
   authStateOf,
   emptyState,
@@ -27,16 +24,6 @@ import {
   type StoredEvent,
 } from './room-state.ts'
 import type { Stream } from './stream.ts'
-
-/** What somebody wants to say in a room; the writer makes an event of it. */
-export interface EventDraft {
-  readonly type: string
-  readonly sender: UserId
-  readonly stateKey?: string
-  readonly content: JsonObject
-  /** Target of a redaction, up to room version 10. */
-  readonly redacts?: string
-}
 
 /** The client transaction that an event answers; the row goes into the event's own commit (§5.1). */
 export interface EventTransaction {
@@ -88,12 +75,9 @@ export interface RoomWriter {
   undisturbed<T>(roomId: RoomId, work: () => Promise<T>): Promise<T>
 }
 
-export interface RoomWriterDeps {
+export interface RoomWriterDeps extends EventMakerDeps {
   readonly store: Pick<Store, 'events' | 'memberships'>
   readonly stream: Pick<Stream, 'commit'>
-  readonly clock: Pick<Clock, 'now'>
-  readonly serverName: ServerName
-  readonly signingKey: SigningKey
   readonly states: RoomStates
   readonly memberships: Memberships
   readonly submit: Pick<PresenceSubmit, 'acted' | 'joined' | 'left'>
@@ -102,20 +86,7 @@ export interface RoomWriterDeps {
   readonly queuePerRoomMax: number
 }
 
-/** More extremities than these are not cited (§2.7 step 2). */
-const PREV_EVENTS_SENT_MAX = 10
-const DEPTH_MAX = Number.MAX_SAFE_INTEGER
 const BUSY_RETRY_MS = 1_000
-/** Stands in a row until the commit gives out the real one. */
-const NO_POSITION = 0
-
-/** An event that may be stored, and what it means for the room. */
-interface Prepared {
-  readonly event: RoomEvent
-  readonly row: Row<'events'>
-  /** The state before it. */
-  readonly before: RoomState
-}
 
 export function createRoomWriter(deps: RoomWriterDeps): RoomWriter {
   const { states, queuePerRoomMax } = deps
@@ -149,93 +120,6 @@ export function createRoomWriter(deps: RoomWriterDeps): RoomWriter {
       return roomId
     },
     undisturbed: async (roomId, work) => inTurn(roomId, work),
-  }
-}
-
-/** All events of a new room, each authorized by those before it. */
-function prepareRoom(deps: RoomWriterDeps, room: NewRoom): { roomId: RoomId; prepared: Prepared[] } {
-  const { version, drafts } = room
-  const [create, ...others] = drafts
-  const nowTs = deps.clock.now()
-  const placeholder = room.roomId ?? ('' as RoomId)
-  let ts = nowTs
-  let first: Prepared
-  // in version 12 the same content in the same ms would be the same room.
-  do {
-    const head: RoomHead = { state: emptyState(placeholder, version), extremities: [] }
-    first = prepare(deps, head, must(create, 'the create event'), ts)
-    ts += 1
-  } while (deps.states.versionOf(first.event.roomId) !== null)
-  const { roomId } = first.event
-  const prepared = [{ ...first, before: emptyState(roomId, version) }]
-  let head = headAfter({ state: emptyState(roomId, version), extremities: [] }, first)
-  for (const draft of others) {
-    const next = prepare(deps, head, draft, nowTs)
-    prepared.push(next)
-    head = headAfter(head, next)
-  }
-  return { roomId, prepared }
-}
-
-function headAfter(head: RoomHead, { row }: Prepared): RoomHead {
-  const state = stateAfter(head.state, makeStoredEvent(row, head.state.version))
-  return { state, extremities: [{ eventId: row.eventId, depth: row.depth }] }
-}
-
-/** §2.7 steps 2 to 6. The state before the event is that of the one extremity that rooms have without federation. */
-function prepare(deps: RoomWriterDeps, head: RoomHead, draft: EventDraft, nowTs: number): Prepared {
-  const { state } = head
-  const { version } = state
-  const event = hashed(deps, unsignedPdu(head, draft, nowTs), version)
-  const check = checkPduShape(event.pdu, version, 'local')
-  if (!check.ok) throw check.kind === 'size' ? refuse.tooLarge(check.reason) : refuse.badJson(check.reason)
-  const verdict = authorize(event, authStateOf(state), version)
-  if (!verdict.allowed) throw refuse.forbidden(verdict.reason)
-  const stateKey = event.pdu.state_key ?? null
-  const row: Row<'events'> = {
-    eventId: event.eventId,
-    roomId: event.roomId,
-    pos: NO_POSITION,
-    depth: event.pdu.depth,
-    type: draft.type,
-    stateKey,
-    sender: draft.sender,
-    originServerTs: event.pdu.origin_server_ts,
-    json: JSON.stringify(event.pdu),
-    replaces: (stateKey === null ? undefined : state.get(draft.type, stateKey))?.row.eventId ?? null,
-    redactedBy: null,
-    txnDevice: null,
-    txnId: null,
-  }
-  return { event, row, before: state }
-}
-
-function unsignedPdu({ state, extremities }: RoomHead, draft: EventDraft, nowTs: number): UnsignedPdu {
-  const cited = extremities.toSorted((one, other) => other.depth - one.depth).slice(0, PREV_EVENTS_SENT_MAX)
-  const { version, roomId } = state
-  const pdu: UnsignedPdu = {
-    type: draft.type,
-    sender: draft.sender,
-    content: draft.content,
-    origin_server_ts: Math.max(0, nowTs),
-    depth: Math.min(DEPTH_MAX, (cited[0]?.depth ?? 0) + 1),
-    prev_events: cited.map(({ eventId }) => eventId),
-    auth_events: [],
-  }
-  if (!(version.roomIdFromCreate && draft.type === 'm.room.create')) pdu.room_id = roomId
-  if (draft.stateKey !== undefined) pdu.state_key = draft.stateKey
-  if (draft.redacts !== undefined) pdu.redacts = draft.redacts
-  const authEvents = authEventKeys(pdu, version).map(([type, stateKey]) => state.get(type, stateKey))
-  pdu.auth_events = authEvents.flatMap((stored) => stored?.row.eventId ?? [])
-  return pdu
-}
-
-function hashed(deps: RoomWriterDeps, pdu: UnsignedPdu, version: RoomVersion): RoomEvent {
-  try {
-    return hashAndSign(pdu, version, deps.serverName, deps.signingKey)
-  } catch (error) {
-    if (error instanceof CanonicalJsonError) throw refuse.badJson(error.message)
-    throw error
   }
 }
 
