@@ -10,7 +10,8 @@ const TAG_BYTES = 32
 const PARALLELISM = 1
 /** What a client is told to wait when the line is full. */
 const RETRY_AFTER_MS = 1_000
-const PHC = /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,2})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{16,86})$/
+const PHC =
+  /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,2})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{16,86})$/
 
 export interface PasswordsDeps {
   readonly random: Random

@@ -42,6 +42,11 @@ export function parseEventId(text: string): EventId | null {
   return text as EventId
 }
 
+/** 1 to 255 bytes of text. */
+export function parseDeviceId(text: string): DeviceId | null {
+  return text === '' || isTooLong(text) || hasForbidden(text) ? null : (text as DeviceId)
+}
+
 /** May this localpart be registered today? Stricter than what is accepted from elsewhere. */
 export function isNewLocalpart(localpart: string, server: ServerName): boolean {
   return LOCALPART_NEW.test(localpart) && !isTooLong(`@${localpart}:${server}`)

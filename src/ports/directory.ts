@@ -19,8 +19,8 @@ export interface PublicProfile {
  * a companion in front of another homeserver can later.
  */
 export interface Directory {
-  /** Whose token this is; null if it is not known. */
-  requester(accessToken: string): Promise<Requester | null>
+  /** Whose token this is; null if it is not known. `ip` is where the request comes from, for the device's last sight. */
+  requester(accessToken: string, ip?: string): Promise<Requester | null>
   /** Profiles of those users that have one. */
   profiles(userIds: readonly UserId[]): Promise<ReadonlyMap<UserId, PublicProfile>>
 }

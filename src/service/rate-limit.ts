@@ -13,6 +13,8 @@ export interface RateLimits<Name extends string> {
   take(name: Name, key: string): void
   /** The same as an answer, for what is silently ignored when it comes too often (P-093). */
   tryTake(name: Name, key: string): boolean
+  /** Throws as `take` would, but takes nothing: for what is charged only when it fails (a login). */
+  check(name: Name, key: string): void
 }
 
 /**
@@ -29,17 +31,25 @@ export function createRateLimits<Name extends string>(options: {
   const meters = new Map<Name, Meter>()
   for (const name of Object.keys(limits) as Name[]) meters.set(name, new Meter(limits[name], keysMax))
 
-  const waitFor = (name: Name, key: string): Millis => {
+  const meterOf = (name: Name): Meter => {
     const meter = meters.get(name)
     assert(meter !== undefined, `the rate limit ${name} is not set`)
+    return meter
+  }
+  const take = (name: Name, key: string): Millis => {
+    const meter = meterOf(name)
     return enabled ? meter.take(key, clock.now()) : 0
   }
+  const refuseFor = (waitMs: Millis): void => {
+    if (waitMs > 0) throw refuse.limitExceeded(undefined, { retry_after_ms: waitMs })
+  }
   return {
-    take(name, key) {
-      const waitMs = waitFor(name, key)
-      if (waitMs > 0) throw refuse.limitExceeded(undefined, { retry_after_ms: waitMs })
+    take: (name, key) => refuseFor(take(name, key)),
+    tryTake: (name, key) => take(name, key) === 0,
+    check(name, key) {
+      const meter = meterOf(name)
+      if (enabled) refuseFor(meter.wait(key, clock.now()))
     },
-    tryTake: (name, key) => waitFor(name, key) === 0,
   }
 }
 
@@ -63,13 +73,19 @@ class Meter {
 
   /** Milliseconds to wait before the next try, a whole number; 0 when this one was granted. */
   take(key: string, now: Millis): Millis {
-    const wholeAt = Math.max(now, this.#wholeAt.get(key) ?? now)
-    const waitMs = Math.ceil(wholeAt - now - this.#toleranceMs)
+    const waitMs = this.wait(key, now)
     if (waitMs > 0) return waitMs
+    const wholeAt = Math.max(now, this.#wholeAt.get(key) ?? now)
     this.#wholeAt.delete(key)
     this.#forget(now)
     this.#wholeAt.set(key, wholeAt + this.#intervalMs)
     return 0
+  }
+
+  /** The same without taking. */
+  wait(key: string, now: Millis): Millis {
+    const wholeAt = Math.max(now, this.#wholeAt.get(key) ?? now)
+    return Math.max(0, Math.ceil(wholeAt - now - this.#toleranceMs))
   }
 
   /** Two a turn, so that idle keys go faster than new ones come; more only to stay within the bound. */
