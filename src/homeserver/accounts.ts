@@ -65,12 +65,15 @@ export interface Accounts {
   checkName(username: string): Promise<string>
   /** Takes the name exactly once, whoever else asks for it; a null `username` is made up. */
   register(username: string | null, password: NewPassword, account: NewAccount): Promise<Registration>
-  /** `user` is a localpart or a whole user ID, in any case (R-103). One refusal for all that can be wrong (R-104). */
-  login(user: string, password: string, device: DeviceRequest): Promise<Session>
+  /**
+   * `user` is a localpart or a whole user ID, in any case (R-103). One refusal for all that can be wrong (R-104). Failures
+   * are charged to `address`, as to the account.
+   */
+  login(user: string, password: string, device: DeviceRequest, address: string): Promise<Session>
   logout(requester: Requester): Promise<void>
   logoutAll(requester: Requester): Promise<void>
   /** Is this the requester's own password? Another user's is 403 (R-110). */
-  isOwnPassword(requester: Requester, user: string, password: string, ip: string): Promise<boolean>
+  isOwnPassword(requester: Requester, user: string, password: string, address: string): Promise<boolean>
   changePassword(requester: Requester, newPassword: string, logoutDevices: boolean): Promise<void>
   /** Durable when it resolves; the rooms are left behind it, after a restart if need be (R-116). */
   deactivate(userId: UserId): Promise<void>
@@ -113,10 +116,10 @@ class StoredAccounts implements Accounts {
     return await users.run(userId, () => this.#create(userId, passwordHash, account))
   }
 
-  async login(user: string, password: string, device: DeviceRequest): Promise<Session> {
+  async login(user: string, password: string, device: DeviceRequest, address: string): Promise<Session> {
     const { store, devices, users, submit, attempts } = this.#deps
     const userId = this.#localUser(user)
-    const proven = await attempts.prove(userId, password, device.ip)
+    const proven = await attempts.prove(userId, password, address)
     if (proven === null) throw refuse.wrongPassword()
     return await users.run(proven.userId, async () => {
       // The password may have changed, or the account ended, while this one was being checked.
@@ -138,10 +141,15 @@ class StoredAccounts implements Accounts {
     await this.#deps.devices.removeAll(requester.userId)
   }
 
-  async isOwnPassword(requester: Requester, user: string, password: string, ip: string): Promise<boolean> {
+  async isOwnPassword(
+    requester: Requester,
+    user: string,
+    password: string,
+    address: string,
+  ): Promise<boolean> {
     if (this.#localUser(user) !== requester.userId)
       throw refuse.forbidden('Only the owner of the access token can confirm this')
-    return (await this.#deps.attempts.prove(requester.userId, password, ip)) !== null
+    return (await this.#deps.attempts.prove(requester.userId, password, address)) !== null
   }
 
   async changePassword(requester: Requester, newPassword: string, logoutDevices: boolean): Promise<void> {

@@ -28,7 +28,7 @@ export interface PasswordAttempts {
    * The account whose password this is, or null. A null user takes as long and fails. Failures are charged to the address
    * and to the account; who has none left is refused with 429 before the password is looked at.
    */
-  prove(userId: UserId | null, password: string, ip: string | null): Promise<Row<'accounts'> | null>
+  prove(userId: UserId | null, password: string, address: string): Promise<Row<'accounts'> | null>
 }
 
 /**
@@ -51,16 +51,14 @@ export function createPasswordAttempts(deps: PasswordAttemptsDeps): PasswordAtte
   }
 
   return {
-    async prove(userId, password, ip) {
-      const address = ip === null ? null : `address ${ip}`
-      const keys = [address, userId].filter((key) => key !== null)
-      for (const key of keys)
-        if (lines.length(key) >= ATTEMPTS_WAITING_MAX)
-          throw refuse.limitExceeded(undefined, { retry_after_ms: RETRY_AFTER_MS })
+    async prove(userId, password, address) {
+      const from = `address ${address}`
+      const keys = userId === null ? [from] : [from, userId]
+      if (keys.some((key) => lines.length(key) >= ATTEMPTS_WAITING_MAX))
+        throw refuse.limitExceeded(undefined, { retry_after_ms: RETRY_AFTER_MS })
       const once = (): Promise<Row<'accounts'> | null> => attempt(userId, password, keys)
-      const onAccount = userId === null ? once : () => lines.run(userId, once)
       // Always the address first, so that no two attempts wait for each other.
-      return await (address === null ? onAccount() : lines.run(address, onAccount))
+      return await lines.run(from, userId === null ? once : () => lines.run(userId, once))
     },
   }
 }

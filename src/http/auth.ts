@@ -10,6 +10,8 @@ export interface AuthRequest {
   readonly surface: Surface
   readonly authorization: string | undefined
   readonly query: URLSearchParams
+  /** Where the request comes from: the device was last seen there. */
+  readonly ip: string
 }
 
 /**
@@ -24,7 +26,7 @@ export async function authenticate(
   if (request.auth === 'none') return null
   const token = accessToken(request, queryAccessToken)
   if (token === null) throw refuse.missingToken()
-  const requester = await directory.requester(token)
+  const requester = await directory.requester(token, request.ip)
   if (requester === null) throw refuse.unknownToken()
   if (request.auth === 'member' && requester.guest) throw refuse.guestForbidden()
   return requester

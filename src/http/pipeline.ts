@@ -61,7 +61,7 @@ async function admit(
 ): Promise<Call> {
   const { query, headers, ip, signal, rawPath } = received
   const authorization = headers['authorization'] as string | undefined
-  const requester = await authenticate({ auth: route.auth, surface, authorization, query }, deps)
+  const requester = await authenticate({ auth: route.auth, surface, authorization, query, ip }, deps)
   trace.requester = requester
   if (route.limit !== undefined) deps.limits.take(route.limit, requester?.userId ?? limitKey(ip))
   const body =

@@ -4,6 +4,7 @@ import { PASSWORD_FLOWS, type StageCheck, type Uia } from '../../homeserver/uia.
 import { refuse } from '../../matrix/errors.ts'
 import { own, type JsonObject } from '../../matrix/json.ts'
 import type { Requester } from '../../ports/directory.ts'
+import { limitKey } from '../pipeline.ts'
 import { Answer } from '../route.ts'
 
 export interface ConfirmDeps {
@@ -27,7 +28,7 @@ export async function confirm(deps: ConfirmDeps, request: Confirmation): Promise
     const user = namedUser(stage)
     const text = passwordText.safeParse(own(stage, 'password'))
     if (!text.success) throw refuse.badJson('"password" must be a text of at most 512 bytes')
-    return await deps.accounts.isOwnPassword(requester, user, text.data, ip)
+    return await deps.accounts.isOwnPassword(requester, user, text.data, limitKey(ip))
   }
   const outcome = await deps.uia.authenticate({
     operation: `${operation} of ${requester.userId}`,

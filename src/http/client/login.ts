@@ -3,6 +3,7 @@ import type { Accounts } from '../../homeserver/accounts.ts'
 import { refuse } from '../../matrix/errors.ts'
 import type { ServerName } from '../../matrix/ids.ts'
 import { isJsonObject, type JsonObject } from '../../matrix/json.ts'
+import { limitKey } from '../pipeline.ts'
 import { EVERYWHERE, MODERN, route, type Route } from '../route.ts'
 import { deviceRequest, namedUser, passwordText, sessionBody, wellFormed } from './account-bodies.ts'
 
@@ -68,6 +69,6 @@ async function login(deps: LoginDeps, body: z.output<typeof loginBody>, ip: stri
   if (type !== 'm.login.password') throw refuse.unknown('This login type is not supported')
   const named = namedUser({ ...(identifier && { identifier }), ...(user !== undefined && { user }) })
   if (password === undefined) throw refuse.badJson('"password" is missing')
-  const session = await deps.accounts.login(named, password, deviceRequest(body, ip))
+  const session = await deps.accounts.login(named, password, deviceRequest(body, ip), limitKey(ip))
   return sessionBody(session, deps.serverName)
 }
