@@ -169,25 +169,36 @@ export interface EventRange {
 /** One change of a room's state: the key now names this event. */
 export type StateEntry = Row<'stateLog'>
 
-/** A commit is all or none, in order of the calls; durable when the promise resolves (DESIGN §3.8). */
+/**
+ * A commit is all or none, in order of the calls; durable when the promise resolves (DESIGN §3.8), and every later read
+ * sees it. Look-ups of many leave out what is not there, give each row once and promise no order unless they say one.
+ * Texts may be any Unicode, NUL included; a lone surrogate comes back as U+FFFD. Numbers are safe integers.
+ */
 export interface Store {
+  /**
+   * Commits resolve in the order of the calls. The rows are copied at the call. A commit that cannot be done rejects,
+   * changes nothing, and leaves the others alone.
+   */
   commit(writes: readonly Write[]): Promise<void>
 
   meta(key: string): Promise<string | null>
   /** Every row of a table that is loaded whole at start. */
   all<Name extends 'presence' | 'memberships' | 'aliases' | 'rooms'>(table: Name): Promise<Row<Name>[]>
-  /** The highest position any row carries; 0 for an empty store. */
+  /**
+   * The highest `pos` that any row ever carried, dropped and replaced ones included, so that no position is given out
+   * twice; 0 for an empty store.
+   */
   lastPosition(): Promise<number>
 
   account(userId: UserId): Promise<Row<'accounts'> | null>
   token(tokenHash: string): Promise<Row<'tokens'> | null>
   devices(userId: UserId): Promise<Row<'devices'>[]>
   profiles(userIds: readonly UserId[]): Promise<Row<'profiles'>[]>
-  /** Accounts whose user ID or display name contains `text`, case-insensitively; at most `limit`. */
+  /** Accounts whose user ID or display name contains `text`, case-insensitively; at most `limit`, in order of user ID. */
   accountsLike(text: string, limit: number): Promise<Row<'accounts'>[]>
 
   accountData(userId: UserId, roomId: RoomId | '', type: string): Promise<Row<'accountData'> | null>
-  /** Data of one user, of all rooms, changed within (after, upTo]. */
+  /** Data of one user, of all rooms, changed within (after, upTo], oldest first. */
   accountDataBetween(userId: UserId, after: number, upTo: number): Promise<Row<'accountData'>[]>
   /** Every user's row of one type, e.g. all ignore lists at start. */
   accountDataOfType(type: string): Promise<Row<'accountData'>[]>
@@ -198,9 +209,11 @@ export interface Store {
   dropTransactions(createdBefore: number): Promise<void>
 
   deviceKeys(userIds: readonly UserId[]): Promise<Row<'deviceKeys'>[]>
+  /** Oldest first. */
   oneTimeKeys(userId: UserId, deviceId: DeviceId): Promise<Row<'oneTimeKeys'>[]>
   fallbackKeys(userId: UserId, deviceId: DeviceId): Promise<Row<'fallbackKeys'>[]>
 
+  /** In stream order. */
   events(eventIds: readonly EventId[]): Promise<Row<'events'>[]>
   eventsBetween(range: EventRange): Promise<Row<'events'>[]>
   extremities(roomId: RoomId): Promise<EventId[]>
@@ -215,9 +228,10 @@ export interface Store {
   memberships(userId: UserId): Promise<Row<'memberships'>[]>
   members(roomId: RoomId): Promise<Row<'memberships'>[]>
   receipts(roomId: RoomId): Promise<Row<'receipts'>[]>
-  /** Receipts of the rooms changed within (after, upTo]. */
+  /** Receipts of the rooms changed within (after, upTo], oldest first. */
   receiptsBetween(roomIds: readonly RoomId[], after: number, upTo: number): Promise<Row<'receipts'>[]>
   aliasesOf(roomId: RoomId): Promise<Row<'aliases'>[]>
 
+  /** Finishes the commits that were called before, and lets go of the database; whatever is called after rejects. */
   close(): Promise<void>
 }

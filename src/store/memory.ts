@@ -2,7 +2,7 @@ import type { Row, StateEntry, Store, TableName, Write } from '../ports/store.ts
 import { copyRow, positionOf } from './columns.ts'
 import { StoreFailure } from './failure.ts'
 import { MemoryTable } from './memory-table.ts'
-import { compareText, containing, displayNameOf } from './search.ts'
+import { compareText, personMatches } from './search.ts'
 
 /** The readable specification of the port: tables in memory, gone with the process. For tests and trials. */
 export function createMemoryStore(): Store {
@@ -127,9 +127,9 @@ function accountReads(
     },
     async accountsLike(text, limit) {
       const { accounts, profiles } = open()
-      const has = containing(text)
+      const displayName = (userId: string) => profiles.get(userId, 'displayname')?.json ?? null
       return accounts
-        .where(({ userId }) => has(userId) || has(displayNameOf(profiles.get(userId, 'displayname')?.json)))
+        .where(({ userId }) => personMatches(userId, displayName(userId), text))
         .sort((one, other) => compareText(one.userId, other.userId))
         .slice(0, limit)
     },

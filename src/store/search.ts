@@ -1,14 +1,7 @@
-/** Does a text contain `part`, case-insensitively, in any script? */
-export function containing(part: string): (text: string) => boolean {
-  const folded = fold(part)
-  return (text) => fold(text).includes(folded)
-}
-
-/** The display name in a profile row's JSON; '' if there is none. */
-export function displayNameOf(json: string | null | undefined): string {
-  if (json === null || json === undefined) return ''
-  const value: unknown = JSON.parse(json)
-  return typeof value === 'string' ? value : ''
+/** Does the user ID or the display name contain the text, case-insensitively in any script? */
+export function personMatches(userId: string, displayNameJson: string | null, text: string): boolean {
+  const folded = fold(text)
+  return fold(userId).includes(folded) || fold(displayNameOf(displayNameJson)).includes(folded)
 }
 
 /** By code point, as databases compare UTF-8; JavaScript's own order is by UTF-16 unit. */
@@ -18,4 +11,9 @@ export function compareText(one: string, other: string): number {
 
 function fold(text: string): string {
   return text.normalize('NFKC').toLowerCase()
+}
+
+function displayNameOf(json: string | null): string {
+  const value: unknown = json === null ? null : JSON.parse(json)
+  return typeof value === 'string' ? value : ''
 }
