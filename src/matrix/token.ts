@@ -13,7 +13,7 @@ export interface SyncToken {
 }
 
 const VERSION = 'a1'
-const SYNC_TOKEN = /^a1_([A-Za-z0-9]{1,32})_(\d{1,15})(?:\.(\d{1,9}))?_(\d{1,15})_(\d{1,15})$/
+const SYNC_TOKEN = /^a1_([A-Za-z0-9]{1,32})_(\d{1,15})(?:\.(\d{1,9}))?_(\d{1,15})_(\d{1,15})~?$/
 const PAGE_TOKEN = /^t(\d{1,15})$/
 
 /** `a1_<epoch>_<presence>[.<skip>]_<stream>_<typing>`. */
@@ -21,6 +21,11 @@ export function formatSyncToken(token: SyncToken): string {
   const { seq, skip } = token.presence
   const presence = skip === 0 ? `${seq}` : `${seq}.${skip}`
   return `${VERSION}_${token.epoch}_${presence}_${token.rooms.stream}_${token.rooms.typing}`
+}
+
+/** The same place under another name: for an answer with content that did not move on (ROOMS-SPEC §6.11). */
+export function renamedSyncToken(text: string): string {
+  return text.endsWith('~') ? text.slice(0, -1) : `${text}~`
 }
 
 /** Null if the text is not a token of ours; a token of another life parses, its epoch tells. */

@@ -1,0 +1,116 @@
+import type { Clock, Millis } from '../base/clock.ts'
+import type { PresencePosition } from '../engine/types.ts'
+import { pickFields } from '../matrix/event-fields.ts'
+import { matches, matchesType } from '../matrix/event-match.ts'
+import type { EventFilter, Filter } from '../matrix/filter.ts'
+import type { UserId } from '../matrix/ids.ts'
+import { presenceEvent } from '../matrix/presence.ts'
+import type { ClientEvent } from '../matrix/sync.ts'
+import type { SyncToken } from '../matrix/token.ts'
+import type { Directory } from '../ports/directory.ts'
+import type { Loop, SeenDelta, SeenPresence } from './loop.ts'
+
+const PRESENCE = 'm.presence'
+
+/** The most entries of one answer, whatever the filter says; the rest comes with the next sync (§2.9). */
+export const PRESENCE_ENTRIES_MAX = 1_000
+
+export interface PresenceQuery {
+  readonly viewer: UserId
+  readonly filter: Filter
+  readonly fullState: boolean
+}
+
+/** What the next answer has of presence: taken at one moment, written later. */
+export interface PresenceWindow {
+  readonly isEmpty: boolean
+  /** The presence part of `next_batch`. */
+  readonly position: PresencePosition
+  /** The events, with profiles and ages as of the moment of writing. */
+  events(): Promise<ClientEvent[]>
+}
+
+/** The presence part of `/sync` (PRESENCE-SPEC §2.8, §2.9). */
+export interface PresenceSection {
+  /** False if the filter lets no presence through: nothing to read and nothing to wake for (P-100, R-212). */
+  isWanted(filter: Filter): boolean
+  /** Synchronous, so that other positions taken beside it are of the same moment. */
+  window(query: PresenceQuery, since: SyncToken | null): PresenceWindow
+}
+
+export interface PresenceSectionDeps {
+  readonly enabled: boolean
+  readonly loop: Pick<Loop, 'read' | 'head' | 'horizon'>
+  readonly directory: Pick<Directory, 'profiles'>
+  readonly clock: Pick<Clock, 'now'>
+  /** The life of the presence numbers; a token of another one is answered with a snapshot. */
+  readonly epoch: string
+  /** Does this server speak busy? */
+  readonly busy: boolean
+}
+
+export function createPresenceSection(deps: PresenceSectionDeps): PresenceSection {
+  return {
+    isWanted: ({ presence }) => admitsPresence(presence),
+    window(query, since) {
+      const delta = admitsPresence(query.filter.presence) ? read(deps, query, since) : null
+      if (delta === null || delta.entries.length === 0)
+        return { isEmpty: true, position: delta?.position ?? headOf(deps), events: async () => [] }
+      return {
+        isEmpty: false,
+        position: delta.position,
+        events: () => written(deps, delta.entries, query.filter.event_fields),
+      }
+    },
+  }
+}
+
+/** Could an `m.presence` of anybody pass? */
+function admitsPresence(filter: EventFilter | undefined): boolean {
+  if (filter === undefined) return true
+  if (filter.not_types?.some((pattern) => matchesType(pattern, PRESENCE)) === true) return false
+  if (filter.types?.some((pattern) => matchesType(pattern, PRESENCE)) === false) return false
+  return filter.senders?.length !== 0
+}
+
+function headOf({ loop }: PresenceSectionDeps): PresencePosition {
+  return { seq: loop.head, skip: 0 }
+}
+
+/**
+ * Three kinds of answer: everyone who is not offline, for a client that has nothing yet (P-081, P-099); everyone worth
+ * telling about, for one whose position means nothing any more (DESIGN §3.4); what changed, for all others.
+ */
+function read(deps: PresenceSectionDeps, query: PresenceQuery, since: SyncToken | null): SeenDelta | null {
+  const { loop, enabled } = deps
+  const { viewer, filter, fullState } = query
+  const isInitial = since === null || fullState
+  // While presence is off there is only the last change to offline to tell, and that to those who saw otherwise.
+  if (isInitial && !enabled) return null
+  const position = since === null ? headOf(deps) : readableFrom(deps, since)
+  return loop.read(viewer, position ?? headOf(deps), {
+    limit: Math.min(filter.presence?.limit ?? PRESENCE_ENTRIES_MAX, PRESENCE_ENTRIES_MAX),
+    omitOffline: isInitial,
+    snapshot: isInitial || position === null,
+    accepts: (userId) => matches(filter.presence, PRESENCE, userId),
+  })
+}
+
+/** A position beyond the current one (a restored backup) counts as current; null if it cannot be read on from. */
+function readableFrom({ loop, epoch }: PresenceSectionDeps, since: SyncToken): PresencePosition | null {
+  if (since.epoch !== epoch || since.presence.seq < loop.horizon) return null
+  return since.presence.seq > loop.head ? { seq: loop.head, skip: 0 } : since.presence
+}
+
+async function written(
+  { directory, clock, busy }: PresenceSectionDeps,
+  entries: readonly SeenPresence[],
+  fields: readonly string[] | undefined,
+): Promise<ClientEvent[]> {
+  const profiles = await directory.profiles(entries.map(({ userId }) => userId))
+  const now: Millis = clock.now()
+  return entries.map(({ userId, view }) => {
+    const event = presenceEvent(userId, view, profiles.get(userId) ?? {}, { now, busy, form: 'sync' })
+    return fields === undefined ? event : pickFields(event, fields)
+  })
+}

@@ -1,0 +1,188 @@
+import type { Clock, Millis } from '../base/clock.ts'
+import type { Random } from '../base/random.ts'
+import type { PresencePosition, PresenceState } from '../engine/types.ts'
+import { refuse } from '../matrix/errors.ts'
+import type { SetPresence } from '../matrix/presence.ts'
+import type { SyncBody } from '../matrix/sync.ts'
+import {
+  formatSyncToken,
+  parseSyncToken,
+  renamedSyncToken,
+  type RoomsPosition,
+  type SyncToken,
+} from '../matrix/token.ts'
+import type { SyncQuery, SyncSection } from '../ports/sync-section.ts'
+import type { WakeTopic } from '../ports/wake.ts'
+import type { Loop } from './loop.ts'
+import type { PresenceSection } from './presence-section.ts'
+import type { RateLimits } from './rate-limit.ts'
+import type { Parked, Wakeups } from './wakeups.ts'
+
+/** ROOMS-SPEC §6.11: waits end up to this share early, never late, so that polls do not stay in step. */
+const TIMEOUT_JITTER = 0.1
+
+export interface SyncRequest extends SyncQuery {
+  /** A `next_batch` of ours; null or empty for an initial sync. */
+  readonly since: string | null
+  readonly timeoutMs: Millis
+  readonly setPresence: SetPresence
+  /** Aborted when the client goes away. */
+  readonly signal: AbortSignal
+}
+
+export interface Sync {
+  /**
+   * Answers with what is new, at once or when there is something, at the latest when the time is over. While it runs the
+   * device has a stream open, however the request fares.
+   *
+   * @throws MatrixError 400 M_INVALID_PARAM for a `since` that is not ours (R-194); 401 M_UNKNOWN_TOKEN when the device is
+   *   logged out meanwhile (R-218)
+   */
+  sync(request: SyncRequest): Promise<SyncBody>
+}
+
+export interface SyncDeps {
+  readonly loop: Pick<Loop, 'openStream' | 'deviceState'>
+  readonly wakeups: Pick<Wakeups, 'register'>
+  readonly presence: PresenceSection
+  readonly rooms: SyncSection
+  readonly limits: Pick<RateLimits<'presence'>, 'tryTake'>
+  readonly clock: Clock
+  readonly random: Random
+  /** The life of the presence numbers, as in `PresenceSection`. */
+  readonly epoch: string
+  /** No request waits longer, whatever it asks for. */
+  readonly pollMaxMs: Millis
+}
+
+/** One look at everything, all positions taken at the same moment. */
+interface Reading {
+  readonly body: SyncBody
+  readonly isEmpty: boolean
+  readonly presence: PresencePosition
+}
+
+export function createSync(deps: SyncDeps): Sync {
+  return {
+    async sync(request) {
+      const since = parseSince(request.since)
+      const { userId, deviceId } = request.requester
+      const closeStream = deps.loop.openStream(userId, deviceId, effectivePresence(deps, request))
+      try {
+        if (since === null || request.fullState || request.timeoutMs === 0)
+          return (await read(deps, request, since)).body
+        return await poll(deps, request, since)
+      } finally {
+        closeStream()
+      }
+    },
+  }
+}
+
+function parseSince(text: string | null): SyncToken | null {
+  if (text === null || text === '') return null
+  const token = parseSyncToken(text)
+  if (token === null) throw refuse.invalidParam('"since" is not a token of this server')
+  return token
+}
+
+/**
+ * A value that would change the device's state draws on the same allowance as `PUT status`. When that is used up the value
+ * counts as absent: the sync itself is never refused for it (P-093), and it is a stream all the same. `offline` always
+ * counts.
+ */
+function effectivePresence({ loop, limits }: SyncDeps, { requester, setPresence }: SyncRequest): SetPresence {
+  const { userId, deviceId } = requester
+  if (!wouldChange(loop.deviceState(userId, deviceId), setPresence)) return setPresence
+  return limits.tryTake('presence', userId) ? setPresence : 'implicit'
+}
+
+function wouldChange(state: PresenceState | null, wanted: SetPresence): boolean {
+  switch (wanted) {
+    case 'implicit':
+    case 'offline':
+      return false
+    case 'online':
+      return state === null || state === 'offline' || state === 'unavailable'
+    case 'unavailable':
+    case 'busy':
+      return state !== wanted
+  }
+}
+
+/** Register, read, wait, read (R-213). What the filter hides wakes the request but does not end it (R-212). */
+async function poll(deps: SyncDeps, request: SyncRequest, since: SyncToken): Promise<SyncBody> {
+  const { clock, wakeups, presence } = deps
+  const deadline = clock.now() + waitMs(deps, request.timeoutMs)
+  const topics: readonly WakeTopic[] = presence.isWanted(request.filter) ? ['presence', 'rooms'] : ['rooms']
+  const parked = wakeups.register({ ...request.requester, topics, signal: request.signal })
+  try {
+    let from = since
+    for (let isLast = false; ;) {
+      const reading = await read(deps, request, from)
+      if (isLast || !reading.isEmpty) return reading.body
+      const outcome = await waitFor(parked, deadline - clock.now())
+      if (outcome === 'stop') return reading.body
+      isLast = outcome === 'last'
+      // Nothing of presence was for this client: the next look begins behind it.
+      from = { ...from, epoch: deps.epoch, presence: reading.presence }
+    }
+  } finally {
+    parked.end()
+  }
+}
+
+async function waitFor(parked: Parked, leftMs: Millis): Promise<'again' | 'last' | 'stop'> {
+  const outcome = await parked.wait(Math.max(0, leftMs))
+  switch (outcome) {
+    case 'woken':
+      return 'again'
+    case 'timeout':
+      return 'last'
+    case 'ended':
+      throw refuse.unknownToken()
+    case 'closed':
+    case 'aborted':
+      return 'stop'
+  }
+}
+
+function waitMs({ random, pollMaxMs }: SyncDeps, timeoutMs: Millis): Millis {
+  return Math.ceil(Math.min(timeoutMs, pollMaxMs) * (1 - TIMEOUT_JITTER * random.fraction()))
+}
+
+/** All positions are taken before anything is awaited, so nothing falls between two answers. */
+async function read(deps: SyncDeps, request: SyncRequest, since: SyncToken | null): Promise<Reading> {
+  const { requester, filter, fullState } = request
+  const now = deps.rooms.position()
+  const presence = deps.presence.window({ viewer: requester.userId, filter, fullState }, since)
+  const window = { since: since === null ? null : notBeyond(since.rooms, now), now }
+  const [rooms, events] = await Promise.all([deps.rooms.read(request, window), presence.events()])
+  const isEmpty = presence.isEmpty && rooms.isEmpty
+  const next = formatSyncToken({ epoch: deps.epoch, presence: presence.position, rooms: now })
+  // An answer with content must not look like no progress (ROOMS-SPEC §6.11), e.g. the full state twice.
+  const nextBatch = !isEmpty && next === request.since ? renamedSyncToken(next) : next
+  return {
+    body: { ...emptyBody(), ...rooms.body, presence: { events }, next_batch: nextBatch },
+    isEmpty,
+    presence: presence.position,
+  }
+}
+
+/** Positions of the future (a restored backup) count as current (ROOMS-SPEC §6.1). */
+function notBeyond(since: RoomsPosition, now: RoomsPosition): RoomsPosition {
+  return { stream: Math.min(since.stream, now.stream), typing: Math.min(since.typing, now.typing) }
+}
+
+function emptyBody(): SyncBody {
+  return {
+    next_batch: '',
+    rooms: { join: {}, invite: {}, knock: {}, leave: {} },
+    presence: { events: [] },
+    account_data: { events: [] },
+    to_device: { events: [] },
+    device_lists: { changed: [], left: [] },
+    device_one_time_keys_count: { signed_curve25519: 0 },
+    device_unused_fallback_key_types: [],
+  }
+}
