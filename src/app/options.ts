@@ -1,0 +1,314 @@
+import type { ServerName } from '../matrix/ids.ts'
+
+/**
+ * Every option of the server, once (DESIGN §3.12): from this table come the config's type, the keys of the file, the names in
+ * the environment, `--help`, `config generate` and docs/CONFIG.md.
+ */
+export interface OptionSpec {
+  readonly type: keyof ValueOf | 'choice' | 'choices' | 'section' | 'sections'
+  /** As it would be written in a file; absent: must be given. `{data_dir}` stands for that option's value. */
+  readonly default?: unknown
+  readonly about: string
+  /** Never shown; may be read from a file named by `<key>_file`. */
+  readonly secret?: true
+  /** The least and the greatest value, both allowed, as written in a file. */
+  readonly min?: number | string
+  readonly max?: number | string
+  readonly of?: readonly string[]
+  /** The options of a section, or of each of several. */
+  readonly keys?: Group
+}
+
+export interface Group {
+  readonly [key: string]: OptionSpec | Group
+}
+
+/** What an option of each type is in the config. */
+export interface ValueOf {
+  readonly text: string
+  readonly texts: readonly string[]
+  readonly 'server-name': ServerName
+  readonly flag: boolean
+  readonly count: number
+  readonly rate: number
+  /** Milliseconds; the config's key ends in `Ms`. */
+  readonly duration: number
+  /** Bytes. */
+  readonly size: number
+}
+
+const RATE = { type: 'rate', min: 0.001, max: 1_000_000 } as const
+const BURST = { type: 'count', min: 1, max: 1_000_000 } as const
+const BURST_ABOUT = 'How many may come at once.'
+const RATE_ABOUT = 'How many a second in the long run.'
+
+export const OPTIONS = {
+  server_name: {
+    type: 'server-name',
+    default: 'localhost:8008',
+    about: 'The name after the colon in user IDs. It cannot be changed once users exist.',
+  },
+  data_dir: {
+    type: 'text',
+    default: './data',
+    about: 'The folder for the database and the signing key. It is created if need be.',
+  },
+  listeners: {
+    type: 'sections',
+    default: [{ port: 8008 }],
+    about: 'The ports that the server listens on.',
+    keys: {
+      port: { type: 'count', min: 0, max: 65_535, about: 'The port; 0 lets the system choose one.' },
+      bind: {
+        type: 'text',
+        default: '127.0.0.1',
+        about: 'The address to listen on; `::` or `0.0.0.0` for all.',
+      },
+      tls: {
+        type: 'section',
+        default: null,
+        about: 'Serve HTTPS. Without it, put a proxy in front for anything but this machine.',
+        keys: {
+          cert_file: { type: 'text', about: 'The certificate with its chain, PEM.' },
+          key_file: { type: 'text', about: 'Its private key, PEM.' },
+        },
+      },
+      resources: {
+        type: 'choices',
+        of: ['client', 'federation', 'web', 'health', 'metrics', 'admin'],
+        default: ['client', 'federation', 'web', 'health'],
+        about: 'What is served on this port.',
+      },
+      x_forwarded: {
+        type: 'flag',
+        default: false,
+        about: 'Take the client’s address from the last entry of X-Forwarded-For. Only behind a proxy.',
+      },
+    },
+  },
+  database: {
+    url: {
+      type: 'text',
+      default: 'sqlite:{data_dir}/adsum.db',
+      about: 'Where everything is kept: `sqlite:` and the path of a file.',
+    },
+  },
+  registration: {
+    enabled: { type: 'flag', default: true, about: 'May anybody who reaches the server make an account?' },
+    shared_secret: {
+      type: 'text',
+      default: null,
+      secret: true,
+      about:
+        'Whoever knows it may make accounts through the admin endpoint, also while registration is closed.',
+    },
+  },
+  presence: {
+    enabled: { type: 'flag', default: true, about: 'Without it nobody is told of anybody’s presence.' },
+    idle_timeout: {
+      type: 'duration',
+      default: '5m',
+      min: '100ms',
+      max: '1d',
+      about: 'An online device without activity for this long becomes unavailable.',
+    },
+    last_active_granularity: {
+      type: 'duration',
+      default: '1m',
+      min: '100ms',
+      max: '1d',
+      about: 'A user is “currently active” for this long after an activity.',
+    },
+    sync_online_timeout: {
+      type: 'duration',
+      default: '30s',
+      min: '100ms',
+      max: '1d',
+      about: 'A device is offline this long after its last open request ended.',
+    },
+    busy_online_timeout: {
+      type: 'duration',
+      default: '1h',
+      min: '100ms',
+      max: '7d',
+      about: 'The same for a device that is busy.',
+    },
+    max_room_members: {
+      type: 'count',
+      default: 0,
+      min: 0,
+      max: 10_000_000,
+      about: 'Rooms with more joined members show nobody’s presence; 0 for no limit.',
+    },
+    excluded_rooms: {
+      type: 'texts',
+      default: [],
+      about: 'IDs of rooms through which nobody’s presence is shown.',
+    },
+    free_for_chat: { type: 'flag', default: true, about: 'Accept the state `free_for_chat` of 2015.' },
+    hidden: {
+      type: 'flag',
+      default: true,
+      about: 'Accept the state `hidden`: online, but shown as offline.',
+    },
+    busy: { type: 'flag', default: false, about: 'Accept the state `busy` (MSC3026).' },
+    hide_from_ignored: {
+      type: 'flag',
+      default: false,
+      about: 'Users whom somebody ignores do not see that user’s presence.',
+    },
+    status_msg_bytes_max: {
+      type: 'size',
+      default: '1KiB',
+      min: 1,
+      max: '16KiB',
+      about: 'The longest status text, in bytes of UTF-8.',
+    },
+    offline_cutoff: {
+      type: 'duration',
+      default: '7d',
+      min: '1m',
+      max: '520w',
+      about: 'Users offline for longer are left out when a client asks for everybody at once.',
+    },
+    persist_interval: {
+      type: 'duration',
+      default: '1m',
+      min: '100ms',
+      max: '1h',
+      about: 'At most this much of published presence is lost if the machine fails.',
+    },
+  },
+  client_api: {
+    query_access_token: {
+      type: 'choice',
+      of: ['never', 'legacy', 'always'],
+      default: 'legacy',
+      about:
+        'Where `?access_token=` is accepted: nowhere, on the paths of its time (api/v1, r0), everywhere.',
+    },
+  },
+  rate_limits: {
+    enabled: { type: 'flag', default: true, about: 'Answer 429 to those who ask too often.' },
+    registration: {
+      burst: { ...BURST, default: 5, about: `New accounts, per address. ${BURST_ABOUT}` },
+      per_second: { ...RATE, default: 0.2, about: RATE_ABOUT },
+    },
+    login: {
+      burst: { ...BURST, default: 5, about: `Failed logins, per address and per account. ${BURST_ABOUT}` },
+      per_second: { ...RATE, default: 0.2, about: RATE_ABOUT },
+    },
+    message: {
+      burst: { ...BURST, default: 50, about: `Events sent into rooms, per user. ${BURST_ABOUT}` },
+      per_second: { ...RATE, default: 10, about: RATE_ABOUT },
+    },
+    join: {
+      burst: { ...BURST, default: 10, about: `Joins, per user. ${BURST_ABOUT}` },
+      per_second: { ...RATE, default: 1, about: RATE_ABOUT },
+    },
+    invite: {
+      burst: { ...BURST, default: 10, about: `Invites, per user. ${BURST_ABOUT}` },
+      per_second: { ...RATE, default: 0.3, about: RATE_ABOUT },
+    },
+    create: {
+      burst: { ...BURST, default: 10, about: `New rooms, per user. ${BURST_ABOUT}` },
+      per_second: { ...RATE, default: 0.2, about: RATE_ABOUT },
+    },
+    presence: {
+      burst: { ...BURST, default: 5, about: `Changes of one’s own presence, per user. ${BURST_ABOUT}` },
+      per_second: { ...RATE, default: 0.2, about: RATE_ABOUT },
+    },
+  },
+  default_room_version: {
+    type: 'choice',
+    of: ['6', '7', '8', '9', '10', '11', '12'],
+    default: '11',
+    about: 'The version of new rooms whose creator asks for none.',
+  },
+  log: {
+    level: {
+      type: 'choice',
+      of: ['debug', 'info', 'warn', 'error'],
+      default: 'info',
+      about: 'The least important lines that are written; `debug` has one for each request.',
+    },
+    format: {
+      type: 'choice',
+      of: ['pretty', 'json'],
+      default: 'pretty',
+      about: 'For people, or for programs.',
+    },
+  },
+} as const satisfies Group
+
+type Camel<Key extends string> = Key extends `${infer Head}_${infer Rest}`
+  ? `${Head}${Capitalize<Camel<Rest>>}`
+  : Key
+
+/** `idle_timeout`, a duration, is `idleTimeoutMs` in the config: units last. */
+type ConfigKey<Key, Spec> = Key extends string
+  ? Spec extends { readonly type: 'duration' }
+    ? `${Camel<Key>}Ms`
+    : Camel<Key>
+  : never
+
+type OrNull<Spec> = Spec extends { readonly default: null } ? null : never
+
+type ConfigValue<Spec> = Spec extends { readonly type: infer Type }
+  ? | OrNull<Spec>
+    | (Type extends keyof ValueOf
+        ? ValueOf[Type]
+        : Spec extends { readonly type: 'choice'; readonly of: readonly (infer Choice)[] }
+          ? Choice
+          : Spec extends { readonly type: 'choices'; readonly of: readonly (infer Choice)[] }
+            ? readonly Choice[]
+            : Spec extends { readonly type: 'section'; readonly keys: infer Keys }
+              ? ConfigOf<Keys>
+              : Spec extends { readonly type: 'sections'; readonly keys: infer Keys }
+                ? readonly ConfigOf<Keys>[]
+                : never)
+  : ConfigOf<Spec>
+
+type ConfigOf<Keys> = {
+  readonly [Key in keyof Keys as ConfigKey<Key, Keys[Key]>]: ConfigValue<Keys[Key]>
+}
+
+/** The whole configuration: checked, nested, frozen; every value given or from its default. */
+export type Config = ConfigOf<typeof OPTIONS>
+
+export function isOption(entry: OptionSpec | Group): entry is OptionSpec {
+  return typeof entry['type'] === 'string'
+}
+
+/** An option with its place: `presence.idle_timeout`. Options inside listeners have no name in the environment. */
+export interface PlacedOption {
+  readonly path: string
+  readonly spec: OptionSpec
+  readonly environment: string | null
+}
+
+/** Every option, in the order of the table; those of a section follow it. */
+export function allOptions(group: Group = OPTIONS, prefix = '', inList = false): PlacedOption[] {
+  return Object.entries(group).flatMap(([key, entry]) => {
+    const path = prefix === '' ? key : `${prefix}.${key}`
+    if (!isOption(entry)) return allOptions(entry, path, inList)
+    const own = { path, spec: entry, environment: inList ? null : environmentName(path) }
+    const inner = entry.keys === undefined ? [] : allOptions(entry.keys, `${path}${listMark(entry)}`, true)
+    return [own].concat(inner)
+  })
+}
+
+/** `presence.idle_timeout` → `ADSUM_PRESENCE__IDLE_TIMEOUT`. */
+export function environmentName(path: string): string {
+  return `ADSUM_${path.replaceAll('.', '__').toUpperCase()}`
+}
+
+/** The key of the config that `key` of the file becomes. */
+export function configKey(key: string, entry: OptionSpec | Group): string {
+  const camel = key.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
+  return isOption(entry) && entry.type === 'duration' ? `${camel}Ms` : camel
+}
+
+function listMark(spec: OptionSpec): string {
+  return spec.type === 'sections' ? '[]' : ''
+}
