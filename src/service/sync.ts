@@ -1,3 +1,4 @@
+import { assertNever } from '../base/assert.ts'
 import type { Clock, Millis } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
 import type { PresencePosition, PresenceState } from '../engine/types.ts'
@@ -107,6 +108,8 @@ function wouldChange(state: PresenceState | null, wanted: SetPresence): boolean 
     case 'unavailable':
     case 'busy':
       return state !== wanted
+    default:
+      return assertNever(wanted)
   }
 }
 
@@ -117,7 +120,7 @@ async function poll(deps: SyncDeps, request: SyncRequest, since: SyncToken): Pro
   const topics: readonly WakeTopic[] = presence.isWanted(request.filter) ? ['presence', 'rooms'] : ['rooms']
   const parked = wakeups.register({ ...request.requester, topics, signal: request.signal })
   try {
-    let from = since
+    let from: SyncToken = since
     for (let isLast = false; ;) {
       const reading = await read(deps, request, from)
       if (isLast || !reading.isEmpty) return reading.body
@@ -125,7 +128,7 @@ async function poll(deps: SyncDeps, request: SyncRequest, since: SyncToken): Pro
       if (outcome === 'stop') return reading.body
       isLast = outcome === 'last'
       // Nothing of presence was for this client: the next look begins behind it.
-      from = { ...from, epoch: deps.epoch, presence: reading.presence }
+      from = { epoch: deps.epoch, presence: reading.presence, rooms: since.rooms }
     }
   } finally {
     parked.end()
@@ -144,6 +147,8 @@ async function waitFor(parked: Parked, leftMs: Millis): Promise<'again' | 'last'
     case 'closed':
     case 'aborted':
       return 'stop'
+    default:
+      return assertNever(outcome)
   }
 }
 
