@@ -1,4 +1,7 @@
-// Written with the filter decoder (ROOMS-SPEC §6.12).
+import { z } from 'zod'
+import { parseRoomId, parseUserId } from './ids.ts'
+
+/** Absent list = everything, `[]` = nothing, `not_*` wins (PRESENCE-SPEC §2.9, ROOMS-SPEC §6.12). */
 export interface EventFilter {
   readonly types?: readonly string[]
   readonly not_types?: readonly string[]
@@ -13,21 +16,71 @@ export interface RoomEventFilter extends EventFilter {
   readonly contains_url?: boolean
   readonly lazy_load_members?: boolean
   readonly include_redundant_members?: boolean
-  readonly unread_thread_notifications?: boolean
 }
 
+export interface RoomFilter {
+  readonly rooms?: readonly string[]
+  readonly not_rooms?: readonly string[]
+  readonly include_leave?: boolean
+  readonly timeline?: RoomEventFilter
+  readonly state?: RoomEventFilter
+  readonly ephemeral?: RoomEventFilter
+  readonly account_data?: RoomEventFilter
+}
+
+/** A `/sync` filter as uploaded; unknown keys are kept and mean nothing. */
 export interface Filter {
   readonly event_fields?: readonly string[]
   readonly event_format?: 'client' | 'federation'
   readonly presence?: EventFilter
   readonly account_data?: EventFilter
-  readonly room?: {
-    readonly rooms?: readonly string[]
-    readonly not_rooms?: readonly string[]
-    readonly include_leave?: boolean
-    readonly timeline?: RoomEventFilter
-    readonly state?: RoomEventFilter
-    readonly ephemeral?: RoomEventFilter
-    readonly account_data?: RoomEventFilter
-  }
+  readonly room?: RoomFilter
 }
+
+export const EVERYTHING: Filter = {}
+
+const texts = z.array(z.string())
+const userIds = z.array(z.string().refine((text) => parseUserId(text) !== null, 'must be a user ID'))
+const roomIds = z.array(z.string().refine((text) => parseRoomId(text) !== null, 'must be a room ID'))
+
+const eventKeys = {
+  types: texts.optional(),
+  not_types: texts.optional(),
+  senders: userIds.optional(),
+  not_senders: userIds.optional(),
+  limit: z.int().min(0).optional(),
+}
+
+const eventFilter = z.looseObject(eventKeys)
+
+const roomEventFilter = z.looseObject({
+  ...eventKeys,
+  rooms: roomIds.optional(),
+  not_rooms: roomIds.optional(),
+  contains_url: z.boolean().optional(),
+  lazy_load_members: z.boolean().optional(),
+  include_redundant_members: z.boolean().optional(),
+  unread_thread_notifications: z.boolean().optional(),
+})
+
+/** A single RoomEventFilter, as `/messages` and `/context` take it. */
+export const roomEventFilterSchema: z.ZodType<RoomEventFilter> = roomEventFilter as z.ZodType<RoomEventFilter>
+
+/** The shape of a whole filter (P-102, R-181); a presence limit must be positive (PRESENCE-SPEC §2.9). */
+export const filterSchema: z.ZodType<Filter> = z.looseObject({
+  event_fields: texts.optional(),
+  event_format: z.enum(['client', 'federation']).optional(),
+  presence: eventFilter.extend({ limit: z.int().min(1).optional() }).optional(),
+  account_data: eventFilter.optional(),
+  room: z
+    .looseObject({
+      rooms: roomIds.optional(),
+      not_rooms: roomIds.optional(),
+      include_leave: z.boolean().optional(),
+      timeline: roomEventFilter.optional(),
+      state: roomEventFilter.optional(),
+      ephemeral: roomEventFilter.optional(),
+      account_data: roomEventFilter.optional(),
+    })
+    .optional(),
+}) as z.ZodType<Filter>

@@ -1,0 +1,118 @@
+import type { Serial } from '../base/serial.ts'
+import { canonicalJson } from '../matrix/canonical-json.ts'
+import { refuse } from '../matrix/errors.ts'
+import type { UserId } from '../matrix/ids.ts'
+import type { Json, JsonObject } from '../matrix/json.ts'
+import type { PublicProfile, Requester } from '../ports/directory.ts'
+import type { Store } from '../ports/store.ts'
+import type { PresenceSubmit } from '../ports/submit.ts'
+import type { AccountDirectory } from './directory.ts'
+
+export const PROFILE_BYTES_MAX = 65_536
+export const FIELD_NAME_BYTES_MAX = 255
+/** Names and avatars are copied into every room's member event, so each is bounded by itself. */
+export const NAME_BYTES_MAX = 1_024
+
+/** The outer limit of field names: dotted lower-case names beginning with a letter (PRESENCE-SPEC §2.10). */
+const FIELD_NAME = /^[a-z][a-z0-9._-]*$/
+
+/** The two fields that travel with presence and membership; a change of any other stays here (P-116). */
+const PROPAGATED: ReadonlySet<string> = new Set(['displayname', 'avatar_url'])
+
+export interface Profiles {
+  /** All fields of a user; null if there is no such user or no field (P-121). */
+  get(userId: UserId): Promise<JsonObject | null>
+  /** Does the account exist? The old surface answers for its unset names (PRESENCE-SPEC §2.10). */
+  exists(userId: UserId): Promise<boolean>
+  /** `value` null, or '' for the two names, unsets those. Durable and propagated when it resolves. */
+  set(requester: Requester, userId: UserId, field: string, value: Json): Promise<void>
+  /** Fine if it was not there (P-123). */
+  remove(requester: Requester, userId: UserId, field: string): Promise<void>
+}
+
+export interface ProfilesDeps {
+  readonly store: Pick<Store, 'commit' | 'profiles' | 'account'>
+  readonly users: Serial<UserId>
+  readonly directory: Pick<AccountDirectory, 'profiles' | 'profileChanged'>
+  readonly submit: Pick<PresenceSubmit, 'profileChanged' | 'acted'>
+  /** Sends the new member event to every joined room; never fails (PRESENCE-SPEC §3.5). */
+  readonly propagate: (userId: UserId, profile: PublicProfile) => Promise<void>
+}
+
+export function createProfiles(deps: ProfilesDeps): Profiles {
+  const { store, users } = deps
+
+  const fieldsOf = async (userId: UserId): Promise<JsonObject> => {
+    const rows = await store.profiles([userId])
+    return Object.fromEntries(rows.map(({ field, json }) => [field, JSON.parse(json) as Json]))
+  }
+
+  const change = async (
+    requester: Requester,
+    userId: UserId,
+    field: string,
+    value: Json | undefined,
+  ): Promise<void> => {
+    if (requester.userId !== userId) throw refuse.forbidden('You cannot change the profile of another user')
+    if (requester.guest && field !== 'displayname') throw refuse.guestForbidden()
+    checkField(field, value)
+    await users.run(userId, async () => {
+      const before = await fieldsOf(userId)
+      if (same(before[field], value)) return deps.submit.acted(userId, requester.deviceId)
+      await write(userId, before, field, value)
+      await published(requester, userId, field)
+    })
+  }
+
+  const write = async (
+    userId: UserId,
+    before: JsonObject,
+    field: string,
+    value: Json | undefined,
+  ): Promise<void> => {
+    if (value === undefined) return store.commit([{ drop: 'profiles', where: { userId, field } }])
+    if (Buffer.byteLength(canonicalJson({ ...before, [field]: value })) > PROFILE_BYTES_MAX)
+      throw refuse.profileTooLarge()
+    return store.commit([{ put: 'profiles', row: { userId, field, json: JSON.stringify(value) } }])
+  }
+
+  /** First presence, and in it the user's own devices; then the rooms, which are many (PRESENCE-SPEC §3.5). */
+  const published = async (requester: Requester, userId: UserId, field: string): Promise<void> => {
+    deps.directory.profileChanged(userId)
+    if (!PROPAGATED.has(field)) return deps.submit.acted(userId, requester.deviceId)
+    deps.submit.profileChanged(userId, requester.deviceId)
+    const profile = (await deps.directory.profiles([userId])).get(userId) ?? {}
+    await deps.propagate(userId, profile)
+  }
+
+  return {
+    async get(userId) {
+      const fields = await fieldsOf(userId)
+      return Object.keys(fields).length === 0 ? null : fields
+    },
+    exists: async (userId) => (await store.account(userId)) !== null,
+    set: (requester, userId, field, value) => change(requester, userId, field, normalized(field, value)),
+    remove: (requester, userId, field) => change(requester, userId, field, undefined),
+  }
+}
+
+function checkField(field: string, value: Json | undefined): void {
+  if (Buffer.byteLength(field) > FIELD_NAME_BYTES_MAX) throw refuse.keyTooLarge()
+  if (!FIELD_NAME.test(field)) throw refuse.invalidParam('The name of the profile field is malformed')
+  if (value === undefined || !PROPAGATED.has(field)) return
+  if (typeof value !== 'string') throw refuse.badJson(`"${field}" must be a string`)
+  if (Buffer.byteLength(value) > NAME_BYTES_MAX)
+    throw refuse.tooLarge(`"${field}" is longer than ${NAME_BYTES_MAX} bytes`)
+  if (field === 'avatar_url' && !/^mxc:\/\/./.test(value))
+    throw refuse.invalidParam('"avatar_url" must be an mxc:// URI')
+}
+
+/** Unset is unset: null and '' are not stored for the two names. */
+function normalized(field: string, value: Json): Json | undefined {
+  return PROPAGATED.has(field) && (value === null || value === '') ? undefined : value
+}
+
+function same(one: Json | undefined, other: Json | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other
+  return canonicalJson(one) === canonicalJson(other)
+}
