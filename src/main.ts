@@ -1,0 +1,23 @@
+#!/usr/bin/env node
+import { startApp } from './app/app.ts'
+import { runCli } from './app/cli.ts'
+import { openAccounts } from './app/compose.ts'
+import { readPassword } from './app/terminal.ts'
+
+// Whoever reads our output may stop before we do.
+process.stdout.on('error', () => {})
+process.stderr.on('error', () => {})
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  env: process.env,
+  stdout: (text) => void process.stdout.write(text),
+  stderr: (text) => void process.stderr.write(text),
+  readPassword,
+  onSignal: (run) => {
+    process.on('SIGTERM', run)
+    process.on('SIGINT', run)
+  },
+  exit: (code) => process.exit(code),
+  startApp,
+  openAccounts,
+})
