@@ -115,15 +115,15 @@ function createProgram(deps: CliDeps): Command {
 }
 
 interface ConfigOptions {
-  readonly config: readonly string[]
+  readonly config?: readonly string[]
 }
 
 function withConfig(command: Command): Command {
-  const collect = (file: string, files: readonly string[]): readonly string[] => [...files, file]
-  return command.option('-c, --config <file>', 'a YAML file; may be repeated, later ones win', collect, [])
+  const collect = (file: string, files: readonly string[] = []): readonly string[] => [...files, file]
+  return command.option('-c, --config <file>', 'a YAML file; may be repeated, later ones win', collect)
 }
 
-function load({ config: files }: ConfigOptions, { env, stderr }: CliDeps): Config {
+function load({ config: files = [] }: ConfigOptions, { env, stderr }: CliDeps): Config {
   const outcome = readConfig({ files, env })
   if (outcome.kind === 'problems') throw new CommandFailed(outcome.problems.join('\n'))
   for (const warning of outcome.warnings) stderr(`Warning: ${warning}\n`)

@@ -45,7 +45,7 @@ function generateGroup(group: Group, indent: string): string {
   return Object.entries(group)
     .map(([key, entry]) => {
       if (!isOption(entry)) return `${indent}${key}:\n${generateGroup(entry, `${indent}  `)}`
-      return `${comment(entry, indent)}${indent}# ${key}: ${yamlDefault(entry, indent)}\n`
+      return `${comment(entry, indent)}${indent}# ${key}:${yamlDefault(entry, indent)}\n`
     })
     .join(indent === '' ? '\n' : '')
 }
@@ -58,7 +58,7 @@ function comment(spec: OptionSpec, indent: string): string {
 }
 
 function yamlDefault(spec: OptionSpec, indent: string): string {
-  if (spec.type !== 'sections') return inline(spec.default)
+  if (spec.type !== 'sections') return ` ${inline(spec.default)}`
   const items = stringify(spec.default).trimEnd()
   return `\n${items.replaceAll(/^/gm, `${indent}#   `)}`
 }
@@ -85,5 +85,7 @@ ${lines.join('\n')}
 /** A default as one would write it on one line. */
 export function inline(value: unknown): string {
   if (value === undefined) return 'required'
-  return typeof value === 'string' ? value : JSON.stringify(value).replaceAll('"', '').replaceAll(',', ', ')
+  return typeof value === 'string'
+    ? value
+    : JSON.stringify(value).replaceAll('"', '').replaceAll(/[,:]/g, '$& ')
 }

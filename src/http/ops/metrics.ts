@@ -64,7 +64,8 @@ export function metricsRoutes({ metrics }: { readonly metrics: Metrics }): Route
 }
 
 function gauge(registers: Registry[], name: string, help: string, value: () => number): void {
-  const made: Gauge = new Gauge({ name, help, registers, collect: () => void made.set(value()) })
+  const collect = (): void => made.set(value())
+  const made: Gauge = new Gauge({ name, help, registers, collect })
 }
 
 /** A label takes its values from a fixed set: clients may make up methods. */
