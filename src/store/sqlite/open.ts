@@ -1,11 +1,11 @@
 import { realpathSync } from 'node:fs'
-import { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
 import { CamelCasePlugin, Kysely } from 'kysely'
 import type { Store, Tables, Write } from '../../ports/store.ts'
 import { positionOf } from '../columns.ts'
 import { StoreFailure } from '../failure.ts'
-import { personMatches } from '../search.ts'
 import { CommitQueue } from './commit-queue.ts'
+import { closeDatabase, openDatabase } from './database.ts'
 import { NodeSqliteDialect } from './dialect.ts'
 import { type FileLock, lockDatabase } from './file-lock.ts'
 import { migrate, pendingMigrations } from './migrate.ts'
@@ -16,12 +16,6 @@ import { translated } from './translate.ts'
 import { Writer } from './writer.ts'
 
 const IN_MEMORY = ':memory:'
-/** How long a tool beside the server, such as a backup, may hold the database before a commit fails. */
-const BUSY_TIMEOUT_MS = 5_000
-const CACHE_KIB = 16_384
-/** The write-ahead log is cut back to this after a burst. */
-const LOG_BYTES_MAX = 67_108_864
-
 /**
  * Opens the database at `path`, making or upgrading it as needed; `:memory:` is one that nobody else sees. One process
  * at a time: a second one is refused (`StoreFailure` with reason `locked`), as is a file of a newer version (`newer`).
@@ -43,26 +37,6 @@ export async function openSqliteStore(options: { readonly path: string }): Promi
     lock?.release()
     throw translated(error, path)
   }
-}
-
-function openDatabase(path: string): DatabaseSync {
-  const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS })
-  try {
-    db.exec(`
-      pragma journal_mode = wal;
-      pragma synchronous = full;
-      pragma cache_size = -${CACHE_KIB};
-      pragma journal_size_limit = ${LOG_BYTES_MAX};
-      pragma trusted_schema = off;
-    `)
-  } catch (error) {
-    db.close()
-    throw error
-  }
-  db.function('person_matches', { deterministic: true, directOnly: true }, (userId, json, part) =>
-    personMatches(userId as string, json as string | null, part as string) ? 1 : 0,
-  )
-  return db
 }
 
 async function upgrade(db: DatabaseSync): Promise<void> {
@@ -126,15 +100,6 @@ function guarded(reads: Reads, path: string, requireOpen: () => void): Reads {
     },
   ])
   return Object.fromEntries(guardedEntries) as Reads
-}
-
-/** Leaves one tidy file behind, without a log beside it. */
-function closeDatabase(db: DatabaseSync): void {
-  try {
-    db.exec('pragma optimize; pragma wal_checkpoint(truncate)')
-  } finally {
-    db.close()
-  }
 }
 
 function highestPosition(writes: readonly Write[]): number {

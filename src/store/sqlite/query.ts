@@ -27,7 +27,7 @@ export function query<Args extends readonly Argument[], Result>(
   db: DatabaseSync,
   build: (...args: Args) => Compilable<Result>,
 ): (...args: Args) => Result[] {
-  const { statement, arrange } = prepare(db, build.length, build)
+  const { statement, arrange } = prepare(db, build(...(placeholders(build.length) as unknown as Args)))
   const names = statement.columns().map(({ name }) => camelCase(name))
   statement.setReturnArrays(true)
   return (...args) => {
@@ -42,13 +42,16 @@ export function command<Args extends readonly Argument[]>(
   argumentCount: number,
   build: (...args: Args) => Compilable,
 ): (...args: Args) => void {
-  const { statement, arrange } = prepare(db, argumentCount, build)
+  const { statement, arrange } = prepare(db, build(...(placeholders(argumentCount) as unknown as Args)))
   return (...args) => void statement.run(...arrange(args))
 }
 
-function prepare(db: DatabaseSync, argumentCount: number, build: (...args: never[]) => Compilable): Prepared {
-  const placeholders = Array.from({ length: argumentCount }, (_, index) => new Placeholder(index))
-  const { sql, parameters } = build(...(placeholders as never[])).compile()
+function placeholders(count: number): Placeholder[] {
+  return Array.from({ length: count }, (_, index) => new Placeholder(index))
+}
+
+function prepare(db: DatabaseSync, built: Compilable): Prepared {
+  const { sql, parameters } = built.compile()
   const arrange = (args: readonly Argument[]): SQLInputValue[] =>
     parameters.map((parameter) => {
       const value = parameter instanceof Placeholder ? args[parameter.index] : (parameter as Argument)
