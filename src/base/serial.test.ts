@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { settle } from '../../test/support/manual-clock.ts'
 import { Serial } from './serial.ts'
 
 test('work of one key runs one after the other in order, and another key does not wait', async () => {
@@ -26,4 +27,22 @@ test('a failure reaches its caller and lets those behind it go on', async () => 
   const next = serial.run('a', async () => 'yes')
   await expect(failing).rejects.toThrow('no')
   expect(await next).toBe('yes')
+})
+
+test('work that comes while a later one runs still waits for it', async () => {
+  const serial = new Serial<string>()
+  const seen: string[] = []
+  const gate = Promise.withResolvers<void>()
+  const first = serial.run('a', async () => void seen.push('a1'))
+  const second = serial.run('a', async () => {
+    await gate.promise
+    seen.push('a2')
+  })
+  await first
+  const third = serial.run('a', async () => void seen.push('a3'))
+  await settle()
+  expect(seen).toEqual(['a1'])
+  gate.resolve()
+  await Promise.all([second, third])
+  expect(seen).toEqual(['a1', 'a2', 'a3'])
 })

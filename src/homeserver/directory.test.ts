@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { aDevice, ADDRESS, anAccountHouse, SERVER, type AccountHouse } from '../../test/support/accounts.ts'
+import { settle } from '../../test/support/manual-clock.ts'
 import { makeUserId } from '../matrix/ids.ts'
 import { createMemoryStore } from '../store/memory.ts'
 import type { Session } from './devices.ts'
@@ -120,12 +121,41 @@ test('sightings are written behind, once an hour or at the end, and never bring 
   expect(house.clock.timers).toBe(0)
 })
 
-test('a deletion under way is not undone by a sighting written at the same time', async () => {
-  const house = anAccountHouse()
+test('a deletion is not undone by a sighting that is written at the same time', async () => {
+  const store = createMemoryStore()
+  const house = anAccountHouse({ store })
   const { accessToken } = await register(house, 'alice', 'A')
   await house.directory.requester(accessToken, ADDRESS)
-  await Promise.all([house.devices.remove(ALICE, ['A']), house.lastSeen.flush()])
-  expect(await house.store.devices(ALICE)).toEqual([])
+  const gate = Promise.withResolvers<void>()
+  const devices = store.devices.bind(store)
+  Object.assign(store, {
+    devices: async (userId: typeof ALICE) => {
+      const rows = await devices(userId)
+      Object.assign(store, { devices })
+      await gate.promise
+      return rows
+    },
+  })
+  const flushing = house.lastSeen.flush()
+  await settle()
+  const removing = house.devices.remove(ALICE, ['A'])
+  await settle()
+  gate.resolve()
+  await Promise.all([flushing, removing])
+  expect(await store.devices(ALICE)).toEqual([])
+})
+
+test('sightings of too many devices are written early', async () => {
+  const house = anAccountHouse({ sightingsMax: 3 })
+  for (const name of ['a', 'b', 'c', 'd']) {
+    const { accessToken } = await register(house, name, 'A')
+    await house.directory.requester(accessToken, '198.51.100.7')
+  }
+  await settle()
+  const stored = await Promise.all(
+    ['a', 'c', 'd'].map((name) => house.store.devices(makeUserId(name, SERVER))),
+  )
+  expect(stored.map(([row]) => row?.lastSeenIp)).toEqual(['198.51.100.7', '198.51.100.7', ADDRESS])
 })
 
 test('profiles come from the store once, and again after a change', async () => {

@@ -63,3 +63,13 @@ test('beyond the line of waiting computations a further one is refused with 429,
     })
   await expect(passwords.hash('x')).resolves.toBeTypeOf('string')
 })
+
+test('a turn is handed to the one who waits, so that never more than the bound run at once', async () => {
+  const passwords = createPasswords({ ...cheap, parallelMax: 1, waitingMax: 1 })
+  const first = passwords.hash('a')
+  const second = passwords.hash('b')
+  await first
+  const third = passwords.hash('c')
+  await expect(passwords.hash('d')).rejects.toMatchObject({ status: 429 })
+  await Promise.all([second, third])
+})

@@ -57,6 +57,7 @@ export interface HouseOptions {
   readonly onDeactivate?: (userId: UserId) => Promise<void>
   readonly limits?: boolean
   readonly requestersMax?: number
+  readonly sightingsMax?: number
 }
 
 /** Accounts and what belongs to them, on a memory store, with cheap passwords. */
@@ -79,7 +80,13 @@ export function anAccountHouse(options: HouseOptions = {}): AccountHouse {
   }
   const users = new Serial<UserId>()
   const passwords = createPasswords({ random, parallelMax: 2, waitingMax: 100, memoryKiB: 8, passes: 1 })
-  const lastSeen = createLastSeen({ store, clock, users, flushMs: 3_600_000, devicesMax: 100 })
+  const lastSeen = createLastSeen({
+    store,
+    clock,
+    users,
+    flushMs: 3_600_000,
+    devicesMax: options.sightingsMax ?? 100,
+  })
   const { requestersMax = 100 } = options
   const directory = createDirectory({ store, clock, lastSeen, requestersMax, profilesMax: 100 })
   const wake = { ended: tell('ended') }

@@ -1,12 +1,11 @@
 import { z } from 'zod'
 import type { Accounts } from '../../homeserver/accounts.ts'
+import { NAME_BYTES_MAX } from '../../homeserver/profiles.ts'
 import type { SharedSecret } from '../../homeserver/shared-secret.ts'
 import { refuse } from '../../matrix/errors.ts'
 import type { ServerName } from '../../matrix/ids.ts'
 import { ROOT, route, type Route } from '../route.ts'
 import { deviceRequest, newPasswordText, sessionBody, wellFormed } from './account-bodies.ts'
-
-const DISPLAYNAME_BYTES_MAX = 1_024
 
 const sharedSecretBody = z.object({
   nonce: z.string(),
@@ -53,8 +52,8 @@ async function register(
 ): Promise<unknown> {
   const { accounts, sharedSecret, serverName } = deps
   const { nonce, username, password, mac, displayname, admin = false, user_type: userType = null } = body
-  if (displayname !== undefined && Buffer.byteLength(displayname) > DISPLAYNAME_BYTES_MAX)
-    throw refuse.tooLarge(`The display name is longer than ${DISPLAYNAME_BYTES_MAX} bytes`)
+  if (displayname !== undefined && Buffer.byteLength(displayname) > NAME_BYTES_MAX)
+    throw refuse.tooLarge(`The display name is longer than ${NAME_BYTES_MAX} bytes`)
   sharedSecret.check({ nonce, username, password, admin, userType, mac })
   const { userId, session } = await accounts.register(username, password, {
     admin,
