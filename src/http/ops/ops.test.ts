@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest'
+import { MatrixError } from '../../matrix/errors.ts'
+import { Answer, type Call, type Route } from '../route.ts'
+import { healthRoutes } from './health.ts'
+import { createMetrics, metricsRoutes } from './metrics.ts'
+
+function ask(routes: readonly Route[], path: string): unknown {
+  return routes.find((route) => route.path === path)?.handle({} as Call)
+}
+
+test('/health answers while the process lives, /ready only while it may be sent traffic', () => {
+  let isReady = false
+  const routes = healthRoutes({ isReady: () => isReady })
+  expect(ask(routes, '/health')).toEqual({ status: 'live' })
+  expect(() => ask(routes, '/ready')).toThrow(expect.objectContaining({ status: 503 }) as MatrixError)
+  isReady = true
+  expect(ask(routes, '/ready')).toEqual({ status: 'ready' })
+  expect(new Set(routes.map(({ resource }) => resource))).toEqual(new Set(['health']))
+})
+
+test('metrics count requests by route and status, and ask the gauges at each scrape', async () => {
+  let parked = 3
+  const metrics = createMetrics({ parked: () => parked, inFlight: () => 4 })
+  const observe = (status: number, method = 'GET'): void =>
+    metrics.observe({ method, pattern: '/_matrix/client/v3/sync', status, durationMs: 20 })
+  observe(200)
+  observe(200)
+  observe(499, 'BANANA')
+  const scrape = async (): Promise<string> => {
+    const answer = (await ask(metricsRoutes({ metrics }), '/metrics')) as Answer
+    expect(answer.headers['content-type']).toMatch(/^text\/plain/)
+    return String(answer.body)
+  }
+  const first = await scrape()
+  expect(first).toContain(
+    'adsum_http_requests_total{method="GET",route="/_matrix/client/v3/sync",status="200"} 2',
+  )
+  expect(first).toContain('method="other",route="/_matrix/client/v3/sync",status="499"} 1')
+  expect(first).toContain(
+    'adsum_http_request_duration_seconds_sum{method="GET",route="/_matrix/client/v3/sync"} 0.04',
+  )
+  expect(first).toContain('adsum_sync_parked 3')
+  expect(first).toContain('adsum_http_in_flight 4')
+  parked = 0
+  expect(await scrape()).toContain('adsum_sync_parked 0')
+})
+
+test('two servers in one process do not share their metrics', async () => {
+  const gauges = { parked: () => 0, inFlight: () => 0 }
+  const one = createMetrics(gauges)
+  const other = createMetrics(gauges)
+  one.observe({ method: 'GET', pattern: '/x', status: 200, durationMs: 1 })
+  expect((await one.expose()).text).toContain('route="/x"')
+  expect((await other.expose()).text).not.toContain('route="/x"')
+})
