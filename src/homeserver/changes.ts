@@ -17,7 +17,7 @@ export interface Changes {
   accountData(userId: UserId): number
   /** The user's own memberships. */
   memberships(userId: UserId): number
-  /** One-time and fallback keys of the device. */
+  /** One-time and fallback keys of the device; changes before the start are not remembered. */
   keys(userId: UserId, deviceId: DeviceId): number
 }
 
@@ -52,7 +52,7 @@ export function createChanges(deps: { readonly stream: Pick<Stream, 'current' | 
   const receipts = new LastPositions<RoomId>(floor)
   const accountData = new LastPositions<UserId>(floor)
   const memberships = new LastPositions<UserId>(floor)
-  const keys = new LastPositions<string>(floor)
+  const keys = new LastPositions<string>(0)
 
   const note = (write: Write, upTo: number): void => {
     if ('drop' in write) {

@@ -10,11 +10,10 @@ export interface UserSettings {
   readonly ignored: ReadonlySet<string>
   readonly blocksInvites: boolean
   readonly pushRules: PushRuleset
-  /** Where the push rules changed last; 0 while they are the default ones. */
-  readonly pushRulesPos: number
 }
 
 export interface UserSettingsSource {
+  /** The same object as long as nothing changed. */
   of(userId: UserId): Promise<UserSettings>
 }
 
@@ -36,15 +35,21 @@ export function createUserSettings(deps: {
       ignored: ignoredUsers(objectOf(ignores?.json), userId),
       blocksInvites: ownString(objectOf(invites?.json), 'default_action') === 'block',
       pushRules: rules === null ? defaultPushRules(userId) : rulesetOf(objectOf(rules.json)),
-      pushRulesPos: rules?.pos ?? 0,
     }
   }
   const cache = createFollowedCache({ stream, entriesMax: usersMax, load, keyOf })
   return { of: (userId) => cache.get(userId) }
 }
 
+const SETTINGS: ReadonlySet<string | undefined> = new Set([
+  'm.ignored_user_list',
+  'm.invite_permission_config',
+  'm.push_rules',
+])
+
 function keyOf(write: Write): string | null {
-  if ('put' in write) return write.put === 'accountData' ? write.row.userId : null
+  if ('put' in write)
+    return write.put === 'accountData' && SETTINGS.has(write.row.type) ? write.row.userId : null
   return write.drop === 'accountData' ? (write.where.userId ?? null) : null
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { asSent } from './as-sent.ts'
 import { parseRoomId, parseUserId } from './ids.ts'
 
 /** Absent list = everything, `[]` = nothing, `not_*` wins (PRESENCE-SPEC §2.9, ROOMS-SPEC §6.12). */
@@ -16,6 +17,7 @@ export interface RoomEventFilter extends EventFilter {
   readonly contains_url?: boolean
   readonly lazy_load_members?: boolean
   readonly include_redundant_members?: boolean
+  readonly unread_thread_notifications?: boolean
 }
 
 export interface RoomFilter {
@@ -51,9 +53,9 @@ const eventKeys = {
   limit: z.int().min(0).optional(),
 }
 
-const eventFilter = z.looseObject(eventKeys)
+const eventFilter = z.object(eventKeys)
 
-const roomEventFilter = z.looseObject({
+const roomEventFilter = z.object({
   ...eventKeys,
   rooms: roomIds.optional(),
   not_rooms: roomIds.optional(),
@@ -61,19 +63,17 @@ const roomEventFilter = z.looseObject({
   lazy_load_members: z.boolean().optional(),
   include_redundant_members: z.boolean().optional(),
   unread_thread_notifications: z.boolean().optional(),
+  related_by_senders: userIds.optional(),
+  related_by_rel_types: texts.optional(),
 })
 
-/** A single RoomEventFilter, as `/messages` and `/context` take it. */
-export const roomEventFilterSchema: z.ZodType<RoomEventFilter> = roomEventFilter as z.ZodType<RoomEventFilter>
-
-/** The shape of a whole filter (P-102, R-181); a presence limit must be positive (PRESENCE-SPEC §2.9). */
-export const filterSchema: z.ZodType<Filter> = z.looseObject({
+const filter = z.object({
   event_fields: texts.optional(),
   event_format: z.enum(['client', 'federation']).optional(),
   presence: eventFilter.extend({ limit: z.int().min(1).optional() }).optional(),
   account_data: eventFilter.optional(),
   room: z
-    .looseObject({
+    .object({
       rooms: roomIds.optional(),
       not_rooms: roomIds.optional(),
       include_leave: z.boolean().optional(),
@@ -83,4 +83,15 @@ export const filterSchema: z.ZodType<Filter> = z.looseObject({
       account_data: roomEventFilter.optional(),
     })
     .optional(),
-}) as z.ZodType<Filter>
+})
+
+/** A single RoomEventFilter, as `/messages` and `/context` take it. */
+export const roomEventFilterSchema: z.ZodType<RoomEventFilter> = asSent(
+  roomEventFilter as z.ZodType<RoomEventFilter>,
+)
+
+/**
+ * A whole filter, given back as it was sent (P-102, R-181, R-182). A presence limit must be positive (PRESENCE-SPEC §2.9);
+ * a timeline of 0 events is what clients ask for who only want the state.
+ */
+export const filterSchema: z.ZodType<Filter> = asSent(filter as z.ZodType<Filter>)

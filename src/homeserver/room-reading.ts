@@ -1,0 +1,96 @@
+import type { Clock } from '../base/clock.ts'
+import type { Store } from '../ports/store.ts'
+import type { PresenceSubmit } from '../ports/submit.ts'
+import type { SyncSection } from '../ports/sync-section.ts'
+import type { Wake } from '../ports/wake.ts'
+import { createChanges } from './changes.ts'
+import { createEventReader } from './event-reader.ts'
+import { createEventScan } from './event-scan.ts'
+import { createHistoryVisibility } from './history-visibility.ts'
+import { createKeyCounts } from './key-counts.ts'
+import { LazyMembers } from './lazy-members.ts'
+import type { Memberships } from './memberships.ts'
+import { createReadMarkers, type ReadMarkers } from './read-markers.ts'
+import { createReceipts, type Receipts } from './receipts.ts'
+import { createRoomAccesses, createUserRooms, type RoomAccesses } from './room-access.ts'
+import { createRoomHistory } from './room-history.ts'
+import { createRoomReader, type RoomReader } from './room-reader.ts'
+import { createRoomReceipts } from './room-receipts.ts'
+import { createRoomSection } from './room-section.ts'
+import { createRoomStateReader, type RoomStateReader } from './room-state-reader.ts'
+import type { RoomStates } from './room-state.ts'
+import { createRoomSummaries } from './room-summary.ts'
+import type { Stream } from './stream.ts'
+import { createTyping, type Typing } from './typing.ts'
+import { createUnreadCounter } from './unread.ts'
+import { createUserSettings } from './user-settings.ts'
+
+/** Histories and counts are per user and room: a user has this many rooms, or a room this many readers, at a time. */
+const PAIRS_PER_USER = 20
+
+export interface RoomReadingDeps {
+  readonly store: Store
+  readonly stream: Stream
+  readonly clock: Clock
+  readonly memberships: Memberships
+  readonly roomStates: RoomStates
+  readonly wake: Wake
+  readonly submit: Pick<PresenceSubmit, 'acted'>
+  /** Rooms about which something is kept in memory. */
+  readonly roomsInMemoryMax: number
+  /** Users about whom something is kept in memory. */
+  readonly usersInMemoryMax: number
+}
+
+/** Everything that reads rooms, and what clients report while they do. */
+export interface RoomReading {
+  readonly section: SyncSection
+  readonly reader: RoomReader
+  readonly stateReader: RoomStateReader
+  readonly accesses: RoomAccesses
+  readonly typing: Typing
+  readonly receipts: Receipts
+  readonly readMarkers: ReadMarkers
+}
+
+/** To be made before the first write of the process: what it keeps in memory follows the stream. */
+export function createRoomReading(deps: RoomReadingDeps): RoomReading {
+  const roomsMax = deps.roomsInMemoryMax
+  const usersMax = deps.usersInMemoryMax
+  const pairsMax = PAIRS_PER_USER * usersMax
+  const changes = createChanges(deps)
+  const roomHistory = createRoomHistory({ ...deps, entriesMax: pairsMax })
+  const visibility = createHistoryVisibility({ roomHistory })
+  const userRooms = createUserRooms({ ...deps, usersMax })
+  const userSettings = createUserSettings({ ...deps, usersMax })
+  const accesses = createRoomAccesses({ ...deps, roomHistory, visibility, userRooms })
+  const eventReader = createEventReader(deps)
+  const eventScan = createEventScan(deps)
+  const roomReceipts = createRoomReceipts({ ...deps, roomsMax })
+  const typing = createTyping(deps)
+  const section = createRoomSection({
+    ...deps,
+    changes,
+    roomHistory,
+    visibility,
+    userRooms,
+    userSettings,
+    eventReader,
+    eventScan,
+    roomReceipts,
+    typing,
+    keyCounts: createKeyCounts({ ...deps, devicesMax: usersMax }),
+    lazyMembers: new LazyMembers(),
+    summaries: createRoomSummaries({ ...deps, roomsMax }),
+    unread: createUnreadCounter({ ...deps, roomHistory, roomReceipts, talliesMax: pairsMax }),
+  })
+  return {
+    section,
+    accesses,
+    typing,
+    reader: createRoomReader({ ...deps, accesses, eventScan, eventReader, userSettings }),
+    stateReader: createRoomStateReader({ ...deps, accesses, eventReader }),
+    receipts: createReceipts({ ...deps, roomReceipts }),
+    readMarkers: createReadMarkers(deps),
+  }
+}

@@ -1,0 +1,178 @@
+import { LRUCache } from 'lru-cache'
+import type { RoomId, UserId } from '../matrix/ids.ts'
+import { isJsonObject, own, ownString } from '../matrix/json.ts'
+import type { Pdu } from '../matrix/room-event.ts'
+import type { UnreadCounts } from '../matrix/sync.ts'
+import type { Store } from '../ports/store.ts'
+import type { HistoryView } from './history-visibility.ts'
+import type { Memberships } from './memberships.ts'
+import { levelOf } from './power-levels.ts'
+import { evaluatePushRules, type PushContext } from './push-evaluate.ts'
+import type { RoomHistory } from './room-history.ts'
+import type { Receipt, RoomReceipts } from './room-receipts.ts'
+import { authStateOf, contentIn, type RoomState, type RoomStates, type StoredEvent } from './room-state.ts'
+import type { UserSettings } from './user-settings.ts'
+
+/** Events looked at behind the newest; what lies further back does not count any more. */
+export const UNREAD_LOOKBACK_MAX = 1_000
+/** What needs this level unless the power levels say otherwise (`notifications`). */
+const NOTIFICATION_LEVEL_DEFAULT = 50
+const MAIN = 'main'
+
+/** Counts of one room for one user (ROOMS-SPEC §6.9). */
+export interface Unread {
+  /** Everything, or the main timeline when threads are counted by themselves. */
+  readonly room: UnreadCounts
+  /** By thread root, only those that are not zero; null unless asked for. */
+  readonly threads: Readonly<Record<string, UnreadCounts>> | null
+}
+
+export interface UnreadQuery {
+  readonly userId: UserId
+  readonly roomId: RoomId
+  readonly upTo: number
+  readonly view: HistoryView
+  readonly settings: UserSettings
+  readonly byThread: boolean
+}
+
+export interface UnreadCounter {
+  count(query: UnreadQuery): Promise<Unread>
+}
+
+/** An event that the push rules notify of. */
+interface Notice {
+  readonly pos: number
+  readonly thread: string
+  readonly highlight: boolean
+}
+
+/** What was counted up to a position; receipts are applied when it is read, so they leave it as it is. */
+interface Tally {
+  readonly upTo: number
+  readonly rules: UserSettings
+  readonly notices: readonly Notice[]
+}
+
+export interface UnreadDeps {
+  readonly store: Pick<Store, 'eventsBetween'>
+  readonly roomStates: Pick<RoomStates, 'current' | 'storedEvent'>
+  readonly roomHistory: RoomHistory
+  readonly roomReceipts: RoomReceipts
+  readonly memberships: Memberships
+  /** Pairs of user and room whose counts are kept in memory. */
+  readonly talliesMax: number
+}
+
+export function createUnreadCounter(deps: UnreadDeps): UnreadCounter {
+  const tallies = new LRUCache<string, Tally>({ max: deps.talliesMax })
+  return {
+    async count(query) {
+      const key = `${query.userId}\u0000${query.roomId}`
+      const receipts = (await deps.roomReceipts.of(query.roomId)).ofUser(query.userId)
+      const known = tallies.get(key)
+      const isUsable = known !== undefined && known.rules === query.settings && known.upTo <= query.upTo
+      const joined = await joinPosition(deps, query)
+      const start = isUsable ? known.upTo : readPosition(receipts, '')
+      const notices = isUsable ? known.notices.filter(({ pos }) => pos > joined) : []
+      const tally = await tallied(deps, query, Math.max(start, joined), notices)
+      tallies.set(key, tally)
+      return counted(tally.notices, receipts, query.byThread)
+    },
+  }
+}
+
+/** What came before the user's joining cannot be unread. */
+async function joinPosition(
+  { roomHistory }: UnreadDeps,
+  { roomId, userId, upTo }: UnreadQuery,
+): Promise<number> {
+  const steps = await roomHistory.memberships(roomId, userId)
+  const beforeJoin = steps.findLastIndex((step) => step.pos <= upTo && step.value !== 'join')
+  return steps[beforeJoin + 1]?.pos ?? upTo
+}
+
+async function tallied(
+  deps: UnreadDeps,
+  query: UnreadQuery,
+  after: number,
+  before: readonly Notice[],
+): Promise<Tally> {
+  const { roomId, upTo, settings: rules } = query
+  if (after >= upTo) return { upTo, rules, notices: before }
+  const range = { roomId, after, upTo, limit: UNREAD_LOOKBACK_MAX, newestFirst: true }
+  const rows = await deps.store.eventsBetween(range)
+  const judge = await createJudge(deps, query)
+  const fresh: Notice[] = []
+  for (const row of rows) {
+    // The user has read what was there when speaking.
+    if (row.sender === query.userId) return { upTo, rules, notices: fresh.reverse() }
+    const notice = judge(deps.roomStates.storedEvent(row))
+    if (notice !== null) fresh.push(notice)
+  }
+  return { upTo, rules, notices: [...before, ...fresh.reverse()].slice(-UNREAD_LOOKBACK_MAX) }
+}
+
+/** What the user's push rules make of an event, by the room as it is now. */
+async function createJudge(
+  { roomStates, memberships }: UnreadDeps,
+  { roomId, userId, view, settings }: UnreadQuery,
+): Promise<(stored: StoredEvent) => Notice | null> {
+  const state = await roomStates.current(roomId)
+  const context: PushContext = {
+    roomId,
+    memberCount: memberships.joinedMembers(roomId).size,
+    displayName: displayNameOf(state, userId),
+    mayNotify: (sender, key) => state !== null && mayNotify(state, sender, key),
+  }
+  return ({ row, event }) => {
+    if (row.stateKey === null && settings.ignored.has(row.sender)) return null
+    if (!view.canSee(row)) return null
+    const { notify, highlight } = evaluatePushRules(settings.pushRules, event.pdu, context)
+    return notify ? { pos: row.pos, thread: threadOf(event.pdu), highlight } : null
+  }
+}
+
+function displayNameOf(state: RoomState | null, userId: UserId): string | null {
+  const content = state === null ? undefined : contentIn(state, 'm.room.member', userId)
+  return (content && ownString(content, 'displayname')) ?? null
+}
+
+function mayNotify(state: RoomState, sender: string, key: string): boolean {
+  const levels = contentIn(state, 'm.room.power_levels')
+  const notifications = levels && own(levels, 'notifications')
+  const level = isJsonObject(notifications) ? own(notifications, key) : undefined
+  const required = typeof level === 'number' ? level : NOTIFICATION_LEVEL_DEFAULT
+  return levelOf(sender, authStateOf(state), state.version) >= required
+}
+
+/** The root of the event's thread, or `main`. */
+function threadOf({ content }: Pdu): string {
+  const relation = own(content, 'm.relates_to')
+  if (!isJsonObject(relation) || own(relation, 'rel_type') !== 'm.thread') return MAIN
+  return ownString(relation, 'event_id') ?? MAIN
+}
+
+function readPosition(receipts: readonly Receipt[], thread: string): number {
+  let position = -1
+  for (const receipt of receipts)
+    if (receipt.thread === thread) position = Math.max(position, receipt.eventPos)
+  return position
+}
+
+function counted(notices: readonly Notice[], receipts: readonly Receipt[], byThread: boolean): Unread {
+  const room: UnreadCounts = { highlight_count: 0, notification_count: 0 }
+  const threads: Record<string, UnreadCounts> = {}
+  const readRoom = readPosition(receipts, '')
+  for (const { pos, thread, highlight } of notices) {
+    if (pos <= readRoom || pos <= readPosition(receipts, thread)) continue
+    let counts = room
+    if (byThread && thread !== MAIN) {
+      threads[thread] ??= { highlight_count: 0, notification_count: 0 }
+      counts = threads[thread]
+    }
+    counts.notification_count += 1
+    if (highlight) counts.highlight_count += 1
+  }
+  return { room, threads: byThread ? threads : null }
+}
