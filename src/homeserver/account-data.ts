@@ -6,98 +6,131 @@ import { defaultPushRules, type PushRuleset } from '../matrix/push-rules.ts'
 import type { Store } from '../ports/store.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
 import type { Wake } from '../ports/wake.ts'
+import { requireActive } from './active-account.ts'
 import type { Stream } from './stream.ts'
 
+const IGNORED_USERS = 'm.ignored_user_list'
+const PUSH_RULES = 'm.push_rules'
+const TAGS = 'm.tag'
 /** Types that have endpoints of their own (R-180). */
-const SERVER_MANAGED = new Set(['m.fully_read', 'm.push_rules'])
+const SERVER_MANAGED = new Set(['m.fully_read', PUSH_RULES])
 
 export const TYPE_BYTES_MAX = 255
+/** Of one piece of data as stored. Tags grow one by one, so the limit of a body would not hold them. */
+export const CONTENT_BYTES_MAX = 65_536
 
-export interface AccountData {
-  /** Refuses data that is not there with M_NOT_FOUND. `roomId` is '' for global data. */
-  get(userId: UserId, roomId: RoomId | '', type: string): Promise<JsonObject>
-  /** Durable when it resolves; the user's devices are woken. */
-  set(userId: UserId, roomId: RoomId | '', type: string, content: JsonObject): Promise<void>
+/** The name of a tag becomes a key of the room's `m.tag`. */
+export const TAG_BYTES_MAX = 255
+
+export interface Tags {
   tags(userId: UserId, roomId: RoomId): Promise<JsonObject>
   setTag(userId: UserId, roomId: RoomId, tag: string, content: JsonObject): Promise<void>
+  /** Fine if it was not there. */
   removeTag(userId: UserId, roomId: RoomId, tag: string): Promise<void>
+}
+
+/** What clients keep on the server (ROOMS-SPEC §5.9). Contents are handed out as they came. */
+export interface AccountData extends Tags {
+  /** Refuses data that is not there with M_NOT_FOUND. `roomId` is '' for global data. */
+  get(userId: UserId, roomId: RoomId | '', type: string): Promise<JsonObject>
+  /** Durable when it resolves; the user's devices are woken, also by what equals the old: clients wait for the echo. */
+  set(userId: UserId, roomId: RoomId | '', type: string, content: JsonObject): Promise<void>
   pushRules(userId: UserId): Promise<PushRuleset>
   /** Every stored ignore list, told to presence once at start. */
   loadIgnores(): Promise<void>
 }
 
-export function createAccountData(deps: {
-  readonly store: Pick<Store, 'accountData' | 'accountDataOfType'>
+export interface AccountDataDeps {
+  readonly store: Pick<Store, 'account' | 'accountData' | 'accountDataOfType'>
   readonly stream: Pick<Stream, 'commit'>
   readonly users: Serial<UserId>
   readonly submit: Pick<PresenceSubmit, 'ignores'>
   readonly wake: Pick<Wake, 'users'>
-}): AccountData {
-  const { store, stream, users, submit, wake } = deps
+}
 
-  const find = async (userId: UserId, roomId: RoomId | '', type: string): Promise<JsonObject | null> => {
-    const row = await store.accountData(userId, roomId, type)
-    return row === null ? null : (JSON.parse(row.json) as JsonObject)
+export function createAccountData(deps: AccountDataDeps): AccountData {
+  const { store, users, submit } = deps
+  const rows = createRows(deps)
+
+  const pushRules = async (userId: UserId): Promise<PushRuleset> => {
+    const content = await rows.find(userId, '', PUSH_RULES)
+    return (content?.['global'] as unknown as PushRuleset | undefined) ?? defaultPushRules(userId)
   }
-
-  const put = async (
-    userId: UserId,
-    roomId: RoomId | '',
-    type: string,
-    content: JsonObject,
-  ): Promise<void> => {
-    const json = JSON.stringify(content)
-    await stream.commit((next) => [{ put: 'accountData', row: { userId, roomId, type, json, pos: next() } }])
-    if (roomId === '' && type === 'm.ignored_user_list') submit.ignores(userId, ignoredUsers(userId, content))
-    wake.users([userId], 'rooms')
-  }
-
-  const tags = async (userId: UserId, roomId: RoomId): Promise<JsonObject> => {
-    const content = await find(userId, roomId, 'm.tag')
-    const stored = content === null ? undefined : own(content, 'tags')
-    return isJsonObject(stored) ? stored : {}
-  }
-
-  /** Tags are one piece of data, changed one at a time. */
-  const changeTags = (userId: UserId, roomId: RoomId, change: (tags: JsonObject) => void): Promise<void> =>
-    users.run(userId, async () => {
-      const all = { ...(await tags(userId, roomId)) }
-      change(all)
-      await put(userId, roomId, 'm.tag', { tags: all })
-    })
 
   return {
-    tags,
+    ...createTags(rows, users),
+    pushRules,
     async get(userId, roomId, type) {
-      const content = await find(userId, roomId, type)
+      // What sync delivers under this type, also while it is not stored (R-195).
+      if (roomId === '' && type === PUSH_RULES)
+        return { global: (await pushRules(userId)) as unknown as JsonObject }
+      const content = await rows.find(userId, roomId, type)
       if (content === null) throw refuse.notFound('There is no account data of this type')
       return content
     },
     async set(userId, roomId, type, content) {
       if (SERVER_MANAGED.has(type)) throw refuse.notWritable(`${type} has endpoints of its own`)
-      if (Buffer.byteLength(type) > TYPE_BYTES_MAX) throw refuse.tooLarge('The type is longer than 255 bytes')
-      await users.run(userId, () => put(userId, roomId, type, content))
-    },
-    setTag: (userId, roomId, tag, content) =>
-      changeTags(userId, roomId, (all) => {
-        Object.defineProperty(all, tag, {
-          value: content,
-          enumerable: true,
-          configurable: true,
-          writable: true,
-        })
-      }),
-    removeTag: (userId, roomId, tag) =>
-      changeTags(userId, roomId, (all) => void Reflect.deleteProperty(all, tag)),
-    async pushRules(userId) {
-      const content = await find(userId, '', 'm.push_rules')
-      return (content?.['global'] as unknown as PushRuleset | undefined) ?? defaultPushRules(userId)
+      if (Buffer.byteLength(type) > TYPE_BYTES_MAX)
+        throw refuse.tooLarge(`The type is longer than ${TYPE_BYTES_MAX} bytes`)
+      await users.run(userId, () => rows.put(userId, roomId, type, content))
     },
     async loadIgnores() {
-      for (const row of await store.accountDataOfType('m.ignored_user_list')) {
+      for (const row of await store.accountDataOfType(IGNORED_USERS)) {
         if (row.roomId === '')
           submit.ignores(row.userId, ignoredUsers(row.userId, JSON.parse(row.json) as JsonObject))
       }
+    },
+  }
+}
+
+interface Rows {
+  find(userId: UserId, roomId: RoomId | '', type: string): Promise<JsonObject | null>
+  /** Only inside the user's line. */
+  put(userId: UserId, roomId: RoomId | '', type: string, content: JsonObject): Promise<void>
+}
+
+function createRows({ store, stream, submit, wake }: AccountDataDeps): Rows {
+  return {
+    async find(userId, roomId, type) {
+      const row = await store.accountData(userId, roomId, type)
+      return row === null ? null : (JSON.parse(row.json) as JsonObject)
+    },
+    async put(userId, roomId, type, content) {
+      const json = JSON.stringify(content)
+      if (Buffer.byteLength(json) > CONTENT_BYTES_MAX)
+        throw refuse.tooLarge(`Account data of one type is limited to ${CONTENT_BYTES_MAX} bytes`)
+      await requireActive(store, userId)
+      await stream.commit((next) => [
+        { put: 'accountData', row: { userId, roomId, type, json, pos: next() } },
+      ])
+      if (roomId === '' && type === IGNORED_USERS) submit.ignores(userId, ignoredUsers(userId, content))
+      wake.users([userId], 'rooms')
+    },
+  }
+}
+
+/** A room's tags are one piece of data, changed one at a time. */
+function createTags(rows: Rows, users: Serial<UserId>): Tags {
+  const tags = async (userId: UserId, roomId: RoomId): Promise<JsonObject> => {
+    const stored = own((await rows.find(userId, roomId, TAGS)) ?? {}, 'tags')
+    return isJsonObject(stored) ? stored : {}
+  }
+  return {
+    tags,
+    async setTag(userId, roomId, tag, content) {
+      if (Buffer.byteLength(tag) > TAG_BYTES_MAX)
+        throw refuse.tooLarge(`The tag is longer than ${TAG_BYTES_MAX} bytes`)
+      await users.run(userId, async () => {
+        await rows.put(userId, roomId, TAGS, { tags: { ...(await tags(userId, roomId)), [tag]: content } })
+      })
+    },
+    async removeTag(userId, roomId, tag) {
+      await users.run(userId, async () => {
+        const left = await tags(userId, roomId)
+        if (!Object.hasOwn(left, tag)) return
+        Reflect.deleteProperty(left, tag)
+        await rows.put(userId, roomId, TAGS, { tags: left })
+      })
     },
   }
 }

@@ -3,9 +3,11 @@ import { LRUCache } from 'lru-cache'
 import { refuse } from '../matrix/errors.ts'
 import { filterSchema, type Filter } from '../matrix/filter.ts'
 import type { UserId } from '../matrix/ids.ts'
+import type { Json } from '../matrix/json.ts'
+import { parseJson, StrictJsonError } from '../matrix/strict-json.ts'
 import type { Store } from '../ports/store.ts'
 
-/** Different filters one user may store; a client uploads one or two. */
+/** Different filters one user may store; a client uploads one or two, and equal ones count once. */
 export const FILTERS_PER_USER_MAX = 100
 
 /** Characters of the hash that name a filter: equal filters of a user share one ID. */
@@ -14,7 +16,7 @@ const FILTER_ID_LENGTH = 16
 export interface Filters {
   /** Stores the filter as sent and names it (ROOMS-SPEC §5.9). `filter` was checked against the schema. */
   upload(userId: UserId, filter: Filter): Promise<string>
-  /** As uploaded, or null. */
+  /** As uploaded, or null (R-182). Shared: not to be changed. */
   get(userId: UserId, filterId: string): Promise<Filter | null>
   /**
    * The value of a `filter` query parameter: an ID, or JSON if it begins with `{`. Not JSON → M_NOT_JSON; a wrong shape or
@@ -47,6 +49,7 @@ export function createFilters(deps: {
     async upload(userId, filter) {
       const json = JSON.stringify(filter)
       const filterId = createHash('sha256').update(json).digest('base64url').slice(0, FILTER_ID_LENGTH)
+      // Clients upload the same filter at every start: one look-up answers that.
       if ((await store.filter(userId, filterId)) !== null) return filterId
       if ((await store.filters(userId)).length >= FILTERS_PER_USER_MAX)
         throw refuse.tooLarge(`At most ${FILTERS_PER_USER_MAX} filters can be stored for a user`)
@@ -63,16 +66,20 @@ export function createFilters(deps: {
 }
 
 function inlineFilter(text: string): Filter {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    throw refuse.notJson('The filter is not JSON')
-  }
-  const parsed = filterSchema.safeParse(value)
+  const parsed = filterSchema.safeParse(inlineJson(text))
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
   throw refuse.invalidParam(
     `The filter is malformed at "${issue?.path.join('.') ?? ''}": ${issue?.message ?? ''}`,
   )
+}
+
+function inlineJson(text: string): Json {
+  try {
+    return parseJson(text)
+  } catch (error) {
+    if (!(error instanceof StrictJsonError)) throw error
+    if (error.kind === 'syntax') throw refuse.notJson('The filter is not JSON')
+    throw refuse.invalidParam(`The filter: ${error.message}`)
+  }
 }

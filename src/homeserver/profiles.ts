@@ -2,10 +2,11 @@ import type { Serial } from '../base/serial.ts'
 import { canonicalJson } from '../matrix/canonical-json.ts'
 import { refuse } from '../matrix/errors.ts'
 import type { UserId } from '../matrix/ids.ts'
-import type { Json, JsonObject } from '../matrix/json.ts'
+import { own, type Json, type JsonObject } from '../matrix/json.ts'
 import type { PublicProfile, Requester } from '../ports/directory.ts'
 import type { Store } from '../ports/store.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
+import { requireActive } from './active-account.ts'
 import type { AccountDirectory } from './directory.ts'
 
 export const PROFILE_BYTES_MAX = 65_536
@@ -19,23 +20,28 @@ const FIELD_NAME = /^[a-z][a-z0-9._-]*$/
 /** The two fields that travel with presence and membership; a change of any other stays here (P-116). */
 const PROPAGATED: ReadonlySet<string> = new Set(['displayname', 'avatar_url'])
 
+/** Everybody reads; only the requester's own profile can be changed. */
 export interface Profiles {
   /** All fields of a user; null if there is no such user or no field (P-121). */
   get(userId: UserId): Promise<JsonObject | null>
   /** Does the account exist? The old surface answers for its unset names (PRESENCE-SPEC §2.10). */
   exists(userId: UserId): Promise<boolean>
-  /** `value` null, or '' for the two names, unsets those. Durable and propagated when it resolves. */
-  set(requester: Requester, userId: UserId, field: string, value: Json): Promise<void>
+  /**
+   * `value` null, or '' for the two names, unsets those. `value` is canonical JSON. Durable and propagated when it
+   * resolves; an unchanged value is told to nobody.
+   */
+  set(requester: Requester, field: string, value: Json): Promise<void>
   /** Fine if it was not there (P-123). */
-  remove(requester: Requester, userId: UserId, field: string): Promise<void>
+  remove(requester: Requester, field: string): Promise<void>
 }
 
 export interface ProfilesDeps {
   readonly store: Pick<Store, 'commit' | 'profiles' | 'account'>
+  /** The line of each user's account changes; `propagate` runs inside it, so that names reach rooms in order. */
   readonly users: Serial<UserId>
   readonly directory: Pick<AccountDirectory, 'profiles' | 'profileChanged'>
   readonly submit: Pick<PresenceSubmit, 'profileChanged' | 'acted'>
-  /** Sends the new member event to every joined room; never fails (PRESENCE-SPEC §3.5). */
+  /** Sends the new member event to every joined room; that rooms refuse is no failure (PRESENCE-SPEC §3.5). */
   readonly propagate: (userId: UserId, profile: PublicProfile) => Promise<void>
 }
 
@@ -47,20 +53,19 @@ export function createProfiles(deps: ProfilesDeps): Profiles {
     return Object.fromEntries(rows.map(({ field, json }) => [field, JSON.parse(json) as Json]))
   }
 
-  const change = async (
-    requester: Requester,
-    userId: UserId,
-    field: string,
-    value: Json | undefined,
-  ): Promise<void> => {
-    if (requester.userId !== userId) throw refuse.forbidden('You cannot change the profile of another user')
+  /** `value` undefined removes the field. */
+  const change = async (requester: Requester, field: string, value: Json | undefined): Promise<void> => {
+    const { userId, deviceId } = requester
     if (requester.guest && field !== 'displayname') throw refuse.guestForbidden()
     checkField(field, value)
     await users.run(userId, async () => {
+      await requireActive(store, userId)
       const before = await fieldsOf(userId)
-      if (same(before[field], value)) return deps.submit.acted(userId, requester.deviceId)
+      if (same(own(before, field), value)) return deps.submit.acted(userId, deviceId)
       await write(userId, before, field, value)
-      await published(requester, userId, field)
+      deps.directory.profileChanged(userId)
+      if (PROPAGATED.has(field)) await publish(requester)
+      else deps.submit.acted(userId, deviceId)
     })
   }
 
@@ -76,11 +81,9 @@ export function createProfiles(deps: ProfilesDeps): Profiles {
     return store.commit([{ put: 'profiles', row: { userId, field, json: JSON.stringify(value) } }])
   }
 
-  /** First presence, and in it the user's own devices; then the rooms, which are many (PRESENCE-SPEC §3.5). */
-  const published = async (requester: Requester, userId: UserId, field: string): Promise<void> => {
-    deps.directory.profileChanged(userId)
-    if (!PROPAGATED.has(field)) return deps.submit.acted(userId, requester.deviceId)
-    deps.submit.profileChanged(userId, requester.deviceId)
+  /** First presence, and in it the user's own devices; then the rooms, which are many (P-113, P-114). */
+  const publish = async ({ userId, deviceId }: Requester): Promise<void> => {
+    deps.submit.profileChanged(userId, deviceId)
     const profile = (await deps.directory.profiles([userId])).get(userId) ?? {}
     await deps.propagate(userId, profile)
   }
@@ -91,8 +94,8 @@ export function createProfiles(deps: ProfilesDeps): Profiles {
       return Object.keys(fields).length === 0 ? null : fields
     },
     exists: async (userId) => (await store.account(userId)) !== null,
-    set: (requester, userId, field, value) => change(requester, userId, field, normalized(field, value)),
-    remove: (requester, userId, field) => change(requester, userId, field, undefined),
+    set: (requester, field, value) => change(requester, field, normalized(field, value)),
+    remove: (requester, field) => change(requester, field, undefined),
   }
 }
 

@@ -1,12 +1,13 @@
 import { z } from 'zod'
 import type { AccountData } from '../../homeserver/account-data.ts'
+import { asSent } from '../../matrix/as-sent.ts'
 import type { JsonObject } from '../../matrix/json.ts'
 import { ownPath } from '../own-path.ts'
 import { roomIdParam } from '../params.ts'
 import { MODERN, route, type Route } from '../route.ts'
+import { jsonObject } from './event-bodies.ts'
 
-const anyObject = z.record(z.string(), z.unknown()) as unknown as z.ZodType<JsonObject>
-const tagBody = z.looseObject({ order: z.number().min(0).max(1).optional() })
+const tagBody = asSent(z.object({ order: z.number().min(0).max(1).optional() }))
 
 interface AccountDataDeps {
   readonly accountData: AccountData
@@ -27,7 +28,7 @@ export function accountDataRoutes({ accountData }: AccountDataDeps): Route[] {
       path: '/user/:userId/account_data/:type',
       under: MODERN,
       auth: 'user',
-      body: anyObject,
+      body: jsonObject,
       handle: async ({ requester, params, body }) => {
         await accountData.set(ownPath(requester, params.userId), '', params.type, body)
         return {}
@@ -46,7 +47,7 @@ export function accountDataRoutes({ accountData }: AccountDataDeps): Route[] {
       path: '/user/:userId/rooms/:roomId/account_data/:type',
       under: MODERN,
       auth: 'user',
-      body: anyObject,
+      body: jsonObject,
       handle: async ({ requester, params, body }) => {
         const userId = ownPath(requester, params.userId)
         await accountData.set(userId, roomIdParam(params.roomId), params.type, body)

@@ -1,20 +1,18 @@
 import { z } from 'zod'
 import type { Keys, KeyUpload } from '../../homeserver/keys.ts'
 import { refuse } from '../../matrix/errors.ts'
-import type { JsonObject } from '../../matrix/json.ts'
 import { BODY_BYTES_MAX_LARGE, MODERN, route, type Route } from '../route.ts'
-
-const object = z.record(z.string(), z.unknown()) as unknown as z.ZodType<JsonObject>
+import { jsonObject } from './event-bodies.ts'
 
 const uploadBody = z.object({
-  device_keys: object.optional(),
-  one_time_keys: object.optional(),
-  fallback_keys: object.optional(),
+  device_keys: jsonObject.optional(),
+  one_time_keys: jsonObject.optional(),
+  fallback_keys: jsonObject.optional(),
 }) satisfies z.ZodType<KeyUpload>
 
 const queryBody = z.object({ device_keys: z.record(z.string(), z.array(z.string())) })
 
-/** ROOMS-SPEC §5.11. Claiming keys and sending to devices come with a later issue and are unknown paths until then. */
+/** ROOMS-SPEC §5.11: stored and answered, never looked into. Claiming keys and sending to devices come with a later issue and are unknown paths until then. */
 export function keysRoutes({ keys }: { readonly keys: Keys }): Route[] {
   return [
     route({

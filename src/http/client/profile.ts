@@ -1,18 +1,22 @@
-import { z } from 'zod'
 import type { Profiles } from '../../homeserver/profiles.ts'
 import { refuse } from '../../matrix/errors.ts'
-import type { UserId } from '../../matrix/ids.ts'
 import { own, type Json, type JsonObject } from '../../matrix/json.ts'
+import type { Requester } from '../../ports/directory.ts'
+import { ownPath } from '../own-path.ts'
 import { userIdParam } from '../params.ts'
 import { BODY_BYTES_MAX_LARGE, EVERYWHERE, route, V3, type Route, type Surface } from '../route.ts'
+import { jsonObject } from './event-bodies.ts'
 
-const fieldBody = z.record(z.string(), z.unknown()) as unknown as z.ZodType<JsonObject>
+interface ProfileDeps {
+  readonly profiles: Profiles
+}
 
-/** Fields that every surface has had since 2015. */
+/** Fields that every surface has had since 2015; any other name is for v3 alone. */
 const NAMES = ['displayname', 'avatar_url'] as const
+const BEFORE_V3 = ['api/v1', 'r0'] as const satisfies readonly Surface[]
 
-/** PRESENCE-SPEC §2.10. Reading needs no token: names are shown to whoever may meet the user. */
-export function profileRoutes({ profiles }: { readonly profiles: Profiles }): Route[] {
+/** PRESENCE-SPEC §2.10. Reading needs no token: names are shown to whoever may meet the user (P-122). */
+export function profileRoutes(deps: ProfileDeps): Route[] {
   return [
     route({
       method: 'GET',
@@ -20,73 +24,56 @@ export function profileRoutes({ profiles }: { readonly profiles: Profiles }): Ro
       under: EVERYWHERE,
       auth: 'none',
       handle: async ({ params }) => {
-        const fields = await profiles.get(userIdParam(params.userId))
+        const fields = await deps.profiles.get(userIdParam(params.userId))
         if (fields === null) throw refuse.notFound('The user does not exist, or has no profile')
         return fields
       },
     }),
-    ...NAMES.flatMap((name) => fieldRoutes(profiles, name)),
-    ...anyFieldRoutes(profiles),
+    ...NAMES.flatMap((name) => nameRoutes(deps, name)),
+    ...fieldRoutes(deps),
   ]
 }
 
-function fieldRoutes(profiles: Profiles, name: (typeof NAMES)[number]): Route[] {
+function nameRoutes(deps: ProfileDeps, name: (typeof NAMES)[number]): Route[] {
   return [
     route({
       method: 'GET',
       path: `/profile/:userId/${name}`,
-      under: EVERYWHERE,
+      under: BEFORE_V3,
       auth: 'none',
-      handle: ({ params, surface }) => readField(profiles, userIdParam(params.userId), name, surface),
+      handle: ({ params, surface }) => readField(deps, params.userId, name, surface),
     }),
     route({
       method: 'PUT',
       path: `/profile/:userId/${name}`,
-      under: EVERYWHERE,
+      under: BEFORE_V3,
       auth: 'user',
-      body: fieldBody,
+      body: jsonObject,
       strictJson: true,
-      handle: async ({ requester, params, body }) => {
-        await profiles.set(requester, userIdParam(params.userId), name, fieldOf(body, name))
-        return {}
-      },
-    }),
-    route({
-      method: 'DELETE',
-      path: `/profile/:userId/${name}`,
-      under: V3,
-      auth: 'user',
-      handle: async ({ requester, params }) => {
-        await profiles.remove(requester, userIdParam(params.userId), name)
-        return {}
-      },
+      handle: ({ requester, params, body }) => putField(deps, requester, params.userId, name, body),
     }),
   ]
 }
 
-/** Free fields, by any name of the grammar, on v3 alone. */
-function anyFieldRoutes(profiles: Profiles): Route[] {
+function fieldRoutes(deps: ProfileDeps): Route[] {
   return [
     route({
       method: 'GET',
       path: '/profile/:userId/:field',
       under: V3,
       auth: 'none',
-      handle: ({ params, surface }) => readField(profiles, userIdParam(params.userId), params.field, surface),
+      handle: ({ params, surface }) => readField(deps, params.userId, params.field, surface),
     }),
     route({
       method: 'PUT',
       path: '/profile/:userId/:field',
       under: V3,
       auth: 'user',
-      body: fieldBody,
+      body: jsonObject,
       strictJson: true,
-      // A little more than a whole profile, so that the profile's own limit speaks (P-120).
+      // More than a whole profile, so that the profile's own limit speaks (P-120).
       bodyBytesMax: BODY_BYTES_MAX_LARGE,
-      handle: async ({ requester, params, body }) => {
-        await profiles.set(requester, userIdParam(params.userId), params.field, fieldOf(body, params.field))
-        return {}
-      },
+      handle: ({ requester, params, body }) => putField(deps, requester, params.userId, params.field, body),
     }),
     route({
       method: 'DELETE',
@@ -94,29 +81,43 @@ function anyFieldRoutes(profiles: Profiles): Route[] {
       under: V3,
       auth: 'user',
       handle: async ({ requester, params }) => {
-        await profiles.remove(requester, userIdParam(params.userId), params.field)
+        ownPath(requester, params.userId)
+        await deps.profiles.remove(requester, params.field)
         return {}
       },
     }),
   ]
-}
-
-/** The one key named in the path (P-119). */
-function fieldOf(body: JsonObject, field: string): Json {
-  const value = own(body, field)
-  if (value === undefined) throw refuse.missingParam(`The body lacks the key "${field}"`)
-  return value
 }
 
 async function readField(
-  profiles: Profiles,
-  userId: UserId,
+  { profiles }: ProfileDeps,
+  pathUser: string,
   field: string,
   surface: Surface,
 ): Promise<JsonObject> {
+  const userId = userIdParam(pathUser)
   const value = own((await profiles.get(userId)) ?? {}, field)
   if (value !== undefined) return { [field]: value }
   // 2015 clients expect a null for an existing user without a name (A-41).
   if (surface === 'api/v1' && (await profiles.exists(userId))) return { [field]: null }
   throw refuse.notFound('The user does not exist, or the field is not set')
+}
+
+/** Takes from the body the one key that the path names (P-119); others mean nothing. */
+async function putField(
+  { profiles }: ProfileDeps,
+  requester: Requester,
+  pathUser: string,
+  field: string,
+  body: JsonObject,
+): Promise<Record<string, never>> {
+  ownPath(requester, pathUser)
+  await profiles.set(requester, field, namedValue(body, field))
+  return {}
+}
+
+function namedValue(body: JsonObject, field: string): Json {
+  const value = own(body, field)
+  if (value === undefined) throw refuse.missingParam(`The body lacks the key "${field}"`)
+  return value
 }
