@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { refuse } from '../../src/matrix/errors.ts'
@@ -558,7 +558,7 @@ describe('limits', () => {
     })
     let sent = 0
     const init = { method: 'PUT', body, duplex: 'half', headers: { authorization: 'Bearer alice-token' } }
-    const response = await fetch(`${http.address.url}${V3_PREFIX}${STATUS}`, init as RequestInit)
+    const response = await fetch(`${http.address.url}${V3_PREFIX}${STATUS}`, init)
     expect([response.status, ((await response.json()) as { errcode: string }).errcode]).toEqual([
       413,
       'M_TOO_LARGE',
@@ -648,7 +648,7 @@ describe('faults', () => {
     expect(JSON.stringify(reply.body)).not.toContain('secret')
     const line = http.logged.find(({ level }) => level === 'error')
     expect(reply.body['error']).toContain(String(line?.fields['request']))
-    expect((line?.fields['err'] as Error).message).toBe('the secret of the house')
+    expect(line?.fields['err']).toEqual(new Error('the secret of the house'))
   })
 
   test('an answer that JSON cannot say is a fault too', async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { MatrixError } from '../../matrix/errors.ts'
-import { Answer, type Call, type Route } from '../route.ts'
+import type { MatrixError } from '../../matrix/errors.ts'
+import type { Answer, Call, Route } from '../route.ts'
 import { healthRoutes } from './health.ts'
 import { createMetrics, metricsRoutes } from './metrics.ts'
 
