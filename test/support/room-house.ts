@@ -59,6 +59,9 @@ export interface RoomHouseOptions {
   readonly queuePerRoomMax?: number
 }
 
+/** Counted over all houses: one may be built on the store of another. */
+let txns = 0
+
 export async function aRoomHouse(options: RoomHouseOptions = {}): Promise<RoomHouse> {
   const store = options.store ?? createMemoryStore()
   const stream = await createStream(store)
@@ -87,7 +90,6 @@ export async function aRoomHouse(options: RoomHouseOptions = {}): Promise<RoomHo
     roomsInMemoryMax: 100,
     queuePerRoomMax: options.queuePerRoomMax ?? 100,
   })
-  let txns = 0
   const transaction = (): { request: string; txnId: string } => {
     txns += 1
     return { request: `PUT /${txns}`, txnId: `${txns}` }
