@@ -222,7 +222,7 @@ describe('m.presence events', () => {
     expect(event).not.toHaveProperty('room_id')
   })
 
-  test('P-105 on api/v1 have event_id, type, content.user_id and content.presence, and no sender', () => {
+  test('on api/v1 have event_id, type, content.user_id and content.presence, and no sender', () => {
     const eventId = presenceEventId(17, 'home.example' as ServerName)
     expect(presenceEventOld(ALICE, shown({ statusMsg: null }), {}, { ...options, eventId })).toEqual({
       type: 'm.presence',

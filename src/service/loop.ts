@@ -44,10 +44,15 @@ export interface SeeOptions {
  * the next deadline. All of it is synchronous; nothing is in between a fact and its effects.
  */
 export interface Loop extends PresenceSubmit {
-  /** At start, before anything else: what was published when the server stopped (PRESENCE-SPEC §4.8). */
+  /** First at start: what was published when the server stopped (PRESENCE-SPEC §4.8). */
   restore(rows: readonly Row<'presence'>[]): void
   /** At start, before the memberships: rooms that create no visibility. */
   exclude(roomIds: readonly RoomId[]): void
+  /**
+   * Ends the start, after memberships and ignore lists were told: from here on changes are published, deadlines served, and
+   * restored users have one offline grace to come back (P-152). Nothing else may happen before.
+   */
+  begin(): void
   /** `PUT status`. */
   report(userId: UserId, deviceId: DeviceId, report: PresenceReport): void
   /** A streaming request begins; call what is returned when it ends, once. */
@@ -100,6 +105,8 @@ class PresenceLoop implements Loop {
   #timer: Timer | null = null
   #timerDue: Millis = 0
   #lastTickTs: Millis = 0
+  /** Deadlines are served between `begin` and `stop`. */
+  #isRunning = false
   #isStopped = false
 
   constructor({ enabled, engine, clock, persist, wakeups, log }: LoopDeps) {
@@ -135,6 +142,12 @@ class PresenceLoop implements Loop {
 
   exclude(roomIds: readonly RoomId[]): void {
     for (const roomId of roomIds) this.#apply({ kind: 'room.excluded', room: this.#rooms.intern(roomId) })
+  }
+
+  begin(): void {
+    this.#isRunning = true
+    this.#perform(this.#engine.begin(this.#clock.now()))
+    this.#arm()
   }
 
   report(userId: UserId, deviceId: DeviceId, { presence, status }: PresenceReport): void {
@@ -224,6 +237,7 @@ class PresenceLoop implements Loop {
 
   stop(): void {
     this.#isStopped = true
+    this.#isRunning = false
     this.#timer?.cancel()
     this.#timer = null
   }
@@ -257,7 +271,7 @@ class PresenceLoop implements Loop {
 
   /** One timer, set anew only if something is due before it fires: moving a deadline back costs nothing. */
   #arm(): void {
-    const next = this.#engine.nextDeadline()
+    const next = this.#isRunning ? this.#engine.nextDeadline() : null
     if (next === null) return
     const due = Math.max(next, this.#lastTickTs + TICK_GAP_MS)
     if (this.#timer === null || due < this.#timerDue) this.#sleepUntil(due)

@@ -33,6 +33,7 @@ function world(over: { enabled?: boolean } = {}) {
     loop: {
       head: 10,
       horizon: 4,
+      view: () => view({ state: 'unavailable' }),
       read: (_viewer, since, options) => {
         reads.push({ since, options })
         return { entries: state.entries, position: { seq: 9, skip: 0 } }
@@ -63,6 +64,16 @@ describe('which answer', () => {
     const { window, reads } = world()
     window(null)
     expect(reads[0]?.options).toMatchObject({ snapshot: true, omitOffline: true })
+  })
+
+  test('P-081 an initial answer has the own entry where our bound cut it off, not where the client’s did', async () => {
+    const { window, state } = world()
+    const first = await window(null).events()
+    expect(first.map((event) => event['sender'])).toEqual([ALICE, BOB])
+    const limited = await window(null, { filter: { presence: { limit: 1 } } }).events()
+    expect(limited.map((event) => event['sender'])).toEqual([BOB])
+    state.entries = [{ userId: ALICE, view: view() }]
+    expect(await window(null).events()).toHaveLength(1)
   })
 
   test('P-096 full_state reads like an initial sync', () => {

@@ -40,7 +40,7 @@ export interface PresenceSection {
 
 export interface PresenceSectionDeps {
   readonly enabled: boolean
-  readonly loop: Pick<Loop, 'read' | 'head' | 'horizon'>
+  readonly loop: Pick<Loop, 'read' | 'view' | 'head' | 'horizon'>
   readonly directory: Pick<Directory, 'profiles'>
   readonly clock: Pick<Clock, 'now'>
   /** The life of the presence numbers; a token of another one is answered with a snapshot. */
@@ -88,12 +88,22 @@ function read(deps: PresenceSectionDeps, query: PresenceQuery, since: SyncToken 
   // While presence is off there is only the last change to offline to tell, and that to those who saw otherwise.
   if (isInitial && !enabled) return null
   const position = since === null ? headOf(deps) : readableFrom(deps, since)
-  return loop.read(viewer, position ?? headOf(deps), {
+  const accepts = (userId: UserId): boolean => matches(filter.presence, PRESENCE, userId)
+  const delta = loop.read(viewer, position ?? headOf(deps), {
     limit: Math.min(filter.presence?.limit ?? PRESENCE_ENTRIES_MAX, PRESENCE_ENTRIES_MAX),
     omitOffline: isInitial,
     snapshot: isInitial || position === null,
-    accepts: (userId) => matches(filter.presence, PRESENCE, userId),
+    accepts,
   })
+  const wantsOwn = isInitial && filter.presence?.limit === undefined && accepts(viewer)
+  return wantsOwn ? withOwn(deps, viewer, delta) : delta
+}
+
+/** P-081: a first answer has the viewer's own entry even where our own bound would put it off to a later one. */
+function withOwn({ loop }: PresenceSectionDeps, viewer: UserId, delta: SeenDelta): SeenDelta {
+  if (delta.entries.some(({ userId }) => userId === viewer)) return delta
+  const view = loop.view(viewer, viewer)
+  return view === null ? delta : { ...delta, entries: [{ userId: viewer, view }, ...delta.entries] }
 }
 
 /** A position beyond the current one (a restored backup) counts as current; null if it cannot be read on from. */
