@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type { Requester } from '../ports/directory.ts'
 import type { Store, Write } from '../ports/store.ts'
 import type { SyncBody } from '../matrix/sync.ts'
+import { countKeys } from './keys.ts'
 import type { Stream } from './stream.ts'
 
 /** The part of every sync answer without which clients upload their keys again. */
@@ -33,10 +34,8 @@ export function createKeyCounts(deps: {
       store.oneTimeKeys(userId, deviceId),
       store.fallbackKeys(userId, deviceId),
     ])
-    const counts: Record<string, number> = { signed_curve25519: 0 }
-    for (const { algorithm } of keys) counts[algorithm] = (counts[algorithm] ?? 0) + 1
     return {
-      device_one_time_keys_count: counts,
+      device_one_time_keys_count: countKeys(keys),
       device_unused_fallback_key_types: fallbacks.filter((key) => key.used === 0).map((key) => key.algorithm),
     }
   }
