@@ -37,13 +37,15 @@ export interface UserPresence {
 
 /** What survives a restart; see PRESENCE-SPEC §4.8. */
 export interface PresenceRecord {
-  /** The aggregated state as last published (kept while hidden, too). */
+  /** The aggregated state (kept while hidden, too). */
   readonly state: PresenceState
   readonly statusMsg: string | null
   readonly lastActiveTs: Millis | null
   readonly hidden: boolean
   /** The device that set `hidden`; null when not hidden, or when that device is gone. */
   readonly hiddenBy: DeviceNum | null
+  /** As last told: whoever was told `true` is owed the `false`. */
+  readonly currentlyActive: boolean
 }
 
 /** Why watchers hear of a change (PRESENCE-SPEC §4.5), strongest first. */
@@ -65,8 +67,9 @@ export interface PresencePolicy {
 }
 
 /**
- * A place in the change log. Entries are ordered by `seq`, those of one seq by user; `skip` says how many entries of
- * the group after `seq` were delivered already (only a filter's `limit` makes it other than 0).
+ * A place in the presence stream: everything up to `seq` was read. Entries stand in order of their place, those of one place
+ * in order of the user; `skip` is other than 0 only where a filter's `limit` cut the group at `seq + 1`, and is then the
+ * first user of it that was not read.
  */
 export interface PresencePosition {
   readonly seq: number

@@ -65,6 +65,7 @@ export interface Tables {
     hidden: 0 | 1
     /** The device that set `hidden`. */
     hiddenBy: DeviceId | null
+    currentlyActive: 0 | 1
   }
   rooms: {
     roomId: RoomId

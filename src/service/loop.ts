@@ -135,6 +135,7 @@ class PresenceLoop implements Loop {
         lastActiveTs: row.lastActiveTs,
         hidden: row.hidden === 1,
         hiddenBy,
+        currentlyActive: row.currentlyActive === 1,
       }
       this.#apply({ kind: 'user.restored', user: this.#users.intern(row.userId), record })
     }
@@ -266,6 +267,7 @@ class PresenceLoop implements Loop {
       lastActiveTs: record.lastActiveTs,
       hidden: record.hidden ? 1 : 0,
       hiddenBy: record.hiddenBy === null ? null : this.#devices.id(record.hiddenBy),
+      currentlyActive: record.currentlyActive ? 1 : 0,
     }
   }
 

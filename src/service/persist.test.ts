@@ -17,6 +17,7 @@ function row(name: string, statusMsg: string | null = null): Row<'presence'> {
     lastActiveTs: 5,
     hidden: 0,
     hiddenBy: null,
+    currentlyActive: 0,
   }
 }
 

@@ -62,6 +62,7 @@ export const COLUMNS = {
     lastActiveTs: 'integer?',
     hidden: 'integer',
     hiddenBy: 'text?',
+    currentlyActive: 'integer',
   },
   rooms: { roomId: 'text', version: 'text', creator: 'text', createdTs: 'integer', listed: 'integer' },
   events: {

@@ -64,6 +64,7 @@ const SAMPLES: { readonly [Name in TableName]: Row<Name> } = {
     lastActiveTs: 5,
     hidden: 1,
     hiddenBy: PHONE,
+    currentlyActive: 0,
   },
   rooms: { roomId: ROOM, version: '12', creator: ALICE, createdTs: 5, listed: 1 },
   events: {

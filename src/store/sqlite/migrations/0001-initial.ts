@@ -102,6 +102,7 @@ const TABLES: Readonly<Record<string, TableDefinition>> = {
       last_active_ts: 'integer?',
       hidden: 'integer',
       hidden_by: 'text?',
+      currently_active: 'integer',
     },
     byKey: true,
   },

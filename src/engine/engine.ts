@@ -1,0 +1,311 @@
+import { assert, assertNever } from '../base/assert.ts'
+import type { Millis } from '../base/clock.ts'
+import { Deadlines } from '../base/deadlines.ts'
+import { ChangeLog } from './change-log.ts'
+import type { Command } from './commands.ts'
+import type { Effects, PresenceWrite, Published } from './effects.ts'
+import { Interest } from './interest.ts'
+import { notifyReason, OFFLINE_FACE } from './notify.ts'
+import { Reader, type Places } from './reader.ts'
+import type {
+  DeviceNum,
+  NotifyReason,
+  PresenceDelta,
+  PresencePolicy,
+  PresencePosition,
+  PresenceRecord,
+  PresenceState,
+  PresenceView,
+  ReadOptions,
+  UserNum,
+} from './types.ts'
+import { User } from './user.ts'
+
+/** A moved last activity alone is stored only if it moved at least this far: bursts of activity cost one write. */
+const ACTIVITY_WRITE_MIN_MS = 1_000
+
+/**
+ * The presence engine: pure and deterministic. It is told what happened (`apply`) and that time passed (`tick`), says what
+ * should be done about it (`Effects`) and when it wants to be called next (`nextDeadline`), and answers what a viewer may
+ * see (`view`, `read`). It waits for nothing, reads no clock, and does nothing itself.
+ *
+ *     command ─► user.ts: the devices (device.ts), aggregated (aggregate.ts)
+ *                   │
+ *                notify.ts: a reason to tell others? ── no ─► only a deadline moves
+ *                   │ yes
+ *                change-log.ts: the next place in the stream
+ *                   │
+ *                interest.ts: who listens and may see ─► wakes
+ *
+ * Reading goes the other way: reader.ts finds whom a viewer is to be told of since a place, `#shown` what is shown there.
+ *
+ * A start has two phases: commands that restore what was stored, then `begin`. Until `begin` nothing takes a place in the
+ * stream, because nothing changes. Positions before `horizon` are from before the start and did not reach its end: nobody
+ * knows any more what they miss, so they are answered with everything (decision 0004).
+ */
+export class Engine {
+  readonly #policy: PresencePolicy
+  readonly #users: (User | undefined)[] = []
+  readonly #deadlines = new Deadlines()
+  readonly #log: ChangeLog
+  readonly #interest: Interest
+  readonly #reader: Reader
+  /** The place of everything that was there before the start. */
+  readonly #origin: number
+  #isRestoring = true
+
+  #wakes = new Set<UserNum>()
+  #writes: PresenceWrite[] = []
+  #published: Published[] = []
+
+  /** `head`: the last number of the stream that was given out before the start; 0 in a new epoch. */
+  constructor(options: { readonly policy: PresencePolicy; readonly head: number }) {
+    this.#policy = options.policy
+    this.#log = new ChangeLog(options.head)
+    this.#origin = this.#log.take()
+    this.#interest = new Interest(options.policy)
+    this.#reader = new Reader(this.#interest, this.#log, this.#origin)
+  }
+
+  /** The newest place of the stream. */
+  get head(): number {
+    return this.#log.head
+  }
+
+  /** Positions below this one are answered with everything the viewer may see. */
+  get horizon(): number {
+    return this.#origin - 1
+  }
+
+  /** How many users are shown in each state; for gauges. */
+  get counts(): Record<PresenceState, number> {
+    const counts = { offline: 0, unavailable: 0, online: 0, free_for_chat: 0, busy: 0 }
+    for (const user of this.#users) if (user !== undefined) counts[user.heard.state] += 1
+    return counts
+  }
+
+  /** Ends the restore: restored users have one offline grace from now to come back (P-152). */
+  begin(now: Millis): Effects {
+    assert(this.#isRestoring, 'a start begins once')
+    this.#isRestoring = false
+    for (const [num, user] of this.#users.entries()) {
+      user?.beginGrace(now)
+      if (user !== undefined) this.#settle(num as UserNum, now)
+    }
+    return this.#takeEffects()
+  }
+
+  apply(command: Command, now: Millis): Effects {
+    this.#perform(command, now)
+    return this.#takeEffects()
+  }
+
+  /** Does what is due at `now`. Called late it does the same, called early nothing. */
+  tick(now: Millis): Effects {
+    for (const num of this.#deadlines.take(now)) this.#settle(num as UserNum, now)
+    return this.#takeEffects()
+  }
+
+  /** When `tick` will have something to do; null: never, unless something happens. */
+  nextDeadline(): Millis | null {
+    return this.#deadlines.next()
+  }
+
+  /** May the viewer see the user? The one rule, used by every path (P-146). */
+  sees(viewer: UserNum, user: UserNum): boolean {
+    return this.#interest.sees(viewer, user)
+  }
+
+  /** What the viewer may see of the user now; null: nothing, whether the user exists or not. */
+  view(viewer: UserNum, user: UserNum, now: Millis): PresenceView | null {
+    return this.sees(viewer, user)
+      ? this.#shown(viewer, user, this.#log.seqOf(user, viewer === user), now)
+      : null
+  }
+
+  /** The state of one device; null if it is not there. */
+  deviceState(user: UserNum, device: DeviceNum): PresenceState | null {
+    return this.#users[user]?.deviceState(device) ?? null
+  }
+
+  /** What is new for the viewer since a position: at most one entry a user, in stream order (P-082, P-083, P-087). */
+  read(viewer: UserNum, since: PresencePosition, options: ReadOptions, now: Millis): PresenceDelta {
+    const isAnew = options.snapshot || since.seq < this.horizon
+    const from = isAnew ? { seq: this.horizon, skip: 0 } : since
+    // The group of what was there before the start is everybody, not only who changed.
+    const isEveryone = isAnew || (from.seq === this.horizon && from.skip > 0)
+    const places = isEveryone ? this.#reader.everyone(viewer) : this.#reader.since(viewer, from.seq)
+    const entries: PresenceView[] = []
+    for (const [user, place] of inOrder(places, from)) {
+      if (!options.accepts(user)) continue
+      const view = this.#shown(viewer, user, place, now)
+      const isChange = !isEveryone && this.#log.seqOf(user, false) > from.seq
+      if (user !== viewer && !isChange && !this.#isWorthTelling(view, options, now)) continue
+      if (entries.length === options.limit) return { entries, position: positionAfter(entries) }
+      entries.push(view)
+    }
+    return { entries, position: { seq: this.head, skip: 0 } }
+  }
+
+  /** All that the engine knows, as text: equal histories give equal digests. */
+  digest(): string {
+    const users = this.#users.map((user, num) => [user ?? null, this.#deadlines.get(num)])
+    return JSON.stringify({ head: this.head, users })
+  }
+
+  #perform(command: Command, now: Millis): void {
+    switch (command.kind) {
+      case 'user.restored':
+        return this.#user(command.user).restore(command.record)
+      case 'room.excluded':
+        return this.#interest.exclude(command.room)
+      case 'room.joined':
+        return this.#wakeAll(this.#interest.join(command.room, command.user, this.#take))
+      case 'room.left':
+        return this.#wakeAll(this.#interest.leave(command.room, command.user, this.#take))
+      case 'grant.given':
+        return this.#wakeAll(this.#interest.grant(command.observer, command.observed, this.#take))
+      case 'grant.removed':
+        return this.#wakeAll(this.#interest.revoke(command.observer, command.observed, this.#take))
+      case 'ignores.set':
+        return this.#wakeAll(this.#interest.ignore(command.user, command.ignored, this.#take))
+      case 'profile.changed':
+        return this.#change(
+          command.user,
+          now,
+          (user) => command.device !== null && user.act(command.device, now),
+          true,
+        )
+      case 'user.registered':
+        return this.#change(command.user, now, (user) => user.act(null, now))
+      case 'user.deactivated':
+        return this.#change(command.user, now, (user) => user.deactivate())
+      case 'device.reported':
+        return this.#change(command.user, now, (user) =>
+          user.report(command.device, command.presence, command.status, now),
+        )
+      case 'device.acted':
+        return this.#change(command.user, now, (user) => user.act(command.device, now))
+      case 'device.removed':
+        return this.#change(command.user, now, (user) => user.remove(command.device))
+      case 'stream.opened':
+        return this.#change(command.user, now, (user) =>
+          user.openStream(command.device, command.presence, now),
+        )
+      case 'stream.closed':
+        return this.#change(command.user, now, (user) =>
+          user.closeStream(command.device, command.presence, now),
+        )
+      default:
+        return assertNever(command)
+    }
+  }
+
+  #change(num: UserNum, now: Millis, change: (user: User) => unknown, isProfileChanged = false): void {
+    const user = this.#user(num)
+    user.passTime(now)
+    change(user)
+    this.#publish(num, user, now, isProfileChanged)
+  }
+
+  #settle(num: UserNum, now: Millis): void {
+    const user = this.#user(num)
+    user.passTime(now)
+    this.#publish(num, user, now, false)
+  }
+
+  /** Compares what is true with what was told, and tells the difference to whom it concerns; everything ends here. */
+  #publish(num: UserNum, user: User, now: Millis, isProfileChanged: boolean): void {
+    const face = user.face(now)
+    const own = user.ownFace(now)
+    const reason = notifyReason(user.heard, face, isProfileChanged, this.#policy)
+    const ownReason =
+      user.heardOwn.hidden === own.hidden ? notifyReason(user.heardOwn, own, false, this.#policy) : 'state'
+    if (reason !== null) this.#tell(num, reason, false)
+    else if (ownReason !== null) this.#tell(num, ownReason, true)
+    if (reason !== null) user.heard = face
+    if (reason !== null || ownReason !== null) user.heardOwn = own
+    this.#write(num, user, now)
+    this.#interest.listen(num, user.isListening(now))
+    const next = user.nextChangeAt(now)
+    if (next === Infinity) this.#deadlines.clear(num)
+    else this.#deadlines.set(num, next)
+  }
+
+  #tell(num: UserNum, reason: NotifyReason, isOwn: boolean): void {
+    const seq = this.#log.publish(num, isOwn)
+    this.#published.push({ user: num, seq, reason: isOwn ? null : reason })
+    // Only the time moved: that may wait for the next answer (PRESENCE-SPEC §4.5).
+    if (reason === 'last-active') return
+    this.#wakeAll([num])
+    if (!isOwn) this.#wakeAll(this.#interest.watchers(num))
+  }
+
+  #write(num: UserNum, user: User, now: Millis): void {
+    const record = user.record(now)
+    if (user.written !== null && !isWorthWriting(user.written, record)) return
+    user.written = record
+    this.#writes.push({ user: num, record })
+  }
+
+  #wakeAll(users: Iterable<UserNum>): void {
+    for (const user of users) if (this.#interest.ties(user).isListening) this.#wakes.add(user)
+  }
+
+  /** The next number of the stream; before the start nothing takes one. */
+  readonly #take = (): number => (this.#isRestoring ? 0 : this.#log.take())
+
+  #takeEffects(): Effects {
+    const effects = { wakes: [...this.#wakes], writes: this.#writes, published: this.#published }
+    this.#wakes = new Set()
+    this.#writes = []
+    this.#published = []
+    return effects
+  }
+
+  #user(num: UserNum): User {
+    return (this.#users[num] ??= new User(this.#policy))
+  }
+
+  /** What the viewer is shown of the user at a place of the stream; `offline` and nothing else where they may not see. */
+  #shown(viewer: UserNum, num: UserNum, seq: number, now: Millis): PresenceView {
+    const user = this.#users[num]
+    const isOwn = viewer === num
+    const visible = isOwn || this.#interest.sees(viewer, num)
+    if (user === undefined || !visible) return { user: num, ...OFFLINE_FACE, hidden: false, seq, visible }
+    return { user: num, ...(isOwn ? user.ownFace(now) : { ...user.face(now), hidden: false }), seq, visible }
+  }
+
+  /** Somebody who did not change, but is seen anew: long gone users are nothing to tell (PRESENCE-SPEC §2.8). */
+  #isWorthTelling(view: PresenceView, { omitOffline }: ReadOptions, now: Millis): boolean {
+    if (!view.visible || view.state !== 'offline') return true
+    if (omitOffline) return false
+    return view.statusMsg !== null || (view.lastActiveTs ?? -Infinity) > now - this.#policy.offlineCutoffMs
+  }
+}
+
+function isWorthWriting(written: PresenceRecord, record: PresenceRecord): boolean {
+  const { state, statusMsg, hidden, hiddenBy, currentlyActive } = record
+  if (
+    state !== written.state ||
+    statusMsg !== written.statusMsg ||
+    currentlyActive !== written.currentlyActive
+  )
+    return true
+  if (hidden !== written.hidden || hiddenBy !== written.hiddenBy) return true
+  return Math.abs((record.lastActiveTs ?? 0) - (written.lastActiveTs ?? 0)) >= ACTIVITY_WRITE_MIN_MS
+}
+
+/** In stream order, those of one place by user, beginning behind the position. */
+function inOrder(places: Places, from: PresencePosition): [UserNum, number][] {
+  return [...places]
+    .filter(([user, place]) => place > from.seq + 1 || (place === from.seq + 1 && user >= from.skip))
+    .toSorted(([one, onePlace], [other, otherPlace]) => onePlace - otherPlace || one - other)
+}
+
+/** Behind the last entry, within its group. */
+function positionAfter(entries: readonly PresenceView[]): PresencePosition {
+  const last = entries.at(-1)
+  assert(last !== undefined, 'a limit lets at least one entry through')
+  return { seq: last.seq - 1, skip: last.user + 1 }
+}

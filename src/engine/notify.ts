@@ -1,0 +1,40 @@
+import type { Millis } from '../base/clock.ts'
+import { isPresent } from './aggregate.ts'
+import type { NotifyReason, PresencePolicy, UserPresence } from './types.ts'
+
+/** Did the user act within the window, in a state in which that is shown (PRESENCE-SPEC §3.4)? */
+export function isCurrentlyActive(
+  { state, lastActiveTs }: Pick<UserPresence, 'state' | 'lastActiveTs'>,
+  now: Millis,
+  { activeWindowMs }: Pick<PresencePolicy, 'activeWindowMs'>,
+): boolean {
+  return isPresent(state) && lastActiveTs !== null && now - lastActiveTs < activeWindowMs
+}
+
+/** What somebody may be shown of a user: all of it by itself, or, when hidden, `offline` and nothing else (P-111). */
+export type Face = Omit<UserPresence, 'hidden'>
+
+export const OFFLINE_FACE: Face = {
+  state: 'offline',
+  statusMsg: null,
+  lastActiveTs: null,
+  currentlyActive: false,
+}
+
+/**
+ * Why watchers should hear of the change from what they heard last, or null when they should not (PRESENCE-SPEC §4.5). While
+ * a user is currently active, the moving time alone is never a reason (P-143).
+ */
+export function notifyReason(
+  heard: Face,
+  now: Face,
+  isProfileChanged: boolean,
+  { activeWindowMs }: Pick<PresencePolicy, 'activeWindowMs'>,
+): NotifyReason | null {
+  if (now.state !== heard.state) return 'state'
+  if (now.statusMsg !== heard.statusMsg) return 'status'
+  if (isProfileChanged) return 'profile'
+  if (isPresent(now.state) && now.currentlyActive !== heard.currentlyActive) return 'currently-active'
+  const movedMs = (now.lastActiveTs ?? 0) - (heard.lastActiveTs ?? 0)
+  return !now.currentlyActive && movedMs > activeWindowMs ? 'last-active' : null
+}
