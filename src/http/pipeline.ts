@@ -1,6 +1,7 @@
 import { refuse } from '../matrix/errors.ts'
 import type { Requester } from '../ports/directory.ts'
 import type { RateLimits } from '../service/rate-limit.ts'
+import { limitKey } from './address.ts'
 import { authenticate, type AuthDeps } from './auth.ts'
 import { decodeBody } from './body.ts'
 import { CORS_HEADERS, PREFLIGHT_HEADERS } from './cors.ts'
@@ -70,16 +71,6 @@ async function admit(
       : decodeBody(await received.readBody(route.bodyBytesMax ?? BODY_BYTES_MAX), route.body, route)
   const method = route.method satisfies Method
   return { requester, params, query, body, surface, method, rawPath, ip, headers, signal }
-}
-
-/** An address for rate limits. One household or host owns a whole /64 of IPv6, so that counts as one. */
-export function limitKey(ip: string): string {
-  if (!ip.includes(':')) return ip
-  const [head = '', tail = ''] = ip.split('%', 1)[0]?.split('::') ?? []
-  const left = head === '' ? [] : head.split(':')
-  const right = tail === '' ? [] : tail.split(':')
-  const zeros = Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => '0')
-  return `${[...left, ...zeros, ...right].slice(0, 4).join(':')}::/64`
 }
 
 /** Every answer's headers: CORS, and JSON unless the handler said otherwise. */

@@ -8,8 +8,9 @@ import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Clock, Millis } from '../base/clock.ts'
 import { randomText, type Random } from '../base/random.ts'
-import { MatrixError, refuse } from '../matrix/errors.ts'
+import { refuse, type MatrixError } from '../matrix/errors.ts'
 import type { Log } from '../ports/log.ts'
+import { clientAddress } from './address.ts'
 import { ClientGone, readBody } from './body.ts'
 import { toAnswer } from './errors.ts'
 import { answerHeaders, respond, type PipelineDeps, type Trace } from './pipeline.ts'
@@ -149,7 +150,8 @@ class NodeHttpServer implements HttpServer {
     const { clock, bounds, log } = this.#deps
     const drained = new Promise<void>((resolve) => (this.#drained = resolve))
     const closed = this.#servers.map((server) => new Promise((resolve) => server.close(resolve)))
-    for (const controller of this.#exchanges.values()) controller.abort(new ServerClosing('the server is closing'))
+    for (const controller of this.#exchanges.values())
+      controller.abort(new ServerClosing('the server is closing'))
     const bound = clock.after(bounds.drainMs, () => {
       log.warn({ requests: this.inFlight }, 'requests were cut off: they did not end in time')
       this.#drained?.()
@@ -174,8 +176,6 @@ class NodeHttpServer implements HttpServer {
     }
     const server =
       listener.tls === null ? createPlainServer(options) : createTlsServer({ ...options, ...listener.tls })
-    // One more than allowed, so that too many can be told from just enough; Node drops the rest in silence.
-    server.maxHeadersCount = bounds.headersMax + 1
     server.maxConnections = bounds.connectionsMax
     server.timeout = bounds.silentSocketMs
     const onRequest = (request: IncomingMessage, response: ServerResponse): void =>
@@ -243,7 +243,10 @@ class NodeHttpServer implements HttpServer {
         rawPath,
         query: queryOf(request),
         headers: request.headers,
-        ip: addressOf(request, listener.xForwarded),
+        ip: clientAddress(
+          request.socket.remoteAddress,
+          listener.xForwarded ? request.headers['x-forwarded-for'] : undefined,
+        ),
         signal,
         readBody: (bytesMax: number): Promise<Buffer> => {
           const declaredBytes = Number(request.headers['content-length'] ?? 0)
@@ -254,9 +257,9 @@ class NodeHttpServer implements HttpServer {
       return await respond(received, router, trace, this.#deps)
     } catch (thrown) {
       // A handler may let the abort through, as its own reason or as what fetch and timers make of it.
-      const aborted = signal.aborted && !(thrown instanceof MatrixError) && isAbort(thrown, signal)
-      if (aborted && signal.reason instanceof ClientGone) return null
-      const refusal = aborted ? refuse.notReady('The server is stopping') : thrown
+      const cause: unknown = isAbort(thrown, signal) ? signal.reason : thrown
+      if (cause instanceof ClientGone) return null
+      const refusal = cause instanceof ServerClosing ? refuse.notReady('The server is stopping') : cause
       return toAnswer(refusal, { log: this.#deps.log, requestId })
     }
   }
@@ -318,7 +321,7 @@ function parserRefusal(code: string | undefined): MatrixError {
 }
 
 function isAbort(thrown: unknown, signal: AbortSignal): boolean {
-  return thrown === signal.reason || (thrown instanceof Error && thrown.name === 'AbortError')
+  return signal.aborted && thrown instanceof Error && thrown.name === 'AbortError'
 }
 
 /** Without query, and without the origin that requests through a forward proxy carry. */
@@ -332,11 +335,4 @@ function queryOf(request: IncomingMessage): URLSearchParams {
   const target = request.url ?? ''
   const start = target.indexOf('?')
   return new URLSearchParams(start < 0 ? '' : target.slice(start + 1))
-}
-
-function addressOf(request: IncomingMessage, xForwarded: boolean): string {
-  const forwarded = xForwarded ? request.headers['x-forwarded-for'] : undefined
-  const nearest = (Array.isArray(forwarded) ? forwarded.join(',') : forwarded)?.split(',').at(-1)?.trim()
-  // Clients of IPv4 on a socket of IPv6.
-  return (nearest || request.socket.remoteAddress || '').replace(/^::ffff:(?=\d+\.)/, '')
 }

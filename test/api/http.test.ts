@@ -5,7 +5,7 @@ import { refuse } from '../../src/matrix/errors.ts'
 import { userIdParam } from '../../src/http/params.ts'
 import { Answer, EVERYWHERE, ROOT, route, V3, type Call, type Route } from '../../src/http/route.ts'
 import { HTTP_BOUNDS } from '../../src/http/server.ts'
-import { until } from '../support/manual-clock.ts'
+import { settle, until } from '../support/manual-clock.ts'
 import { selfSigned } from '../support/certificate.ts'
 import { connectRaw, listenHttp, type TestHttp } from '../support/http.ts'
 
@@ -90,6 +90,14 @@ const ROUTES: Route[] = [
     limit: 'login',
     body: jsonObject,
     handle: ({ body }) => body,
+  }),
+  route({
+    method: 'POST',
+    path: '/keys',
+    under: V3,
+    auth: 'none',
+    body: z.record(z.string(), z.string()),
+    handle: note,
   }),
   route({ method: 'GET', path: '/pushrules/*', under: V3, auth: 'none', handle: note }),
   route({ method: 'GET', path: '/pushrules/', under: V3, auth: 'none', handle: note }),
@@ -357,6 +365,22 @@ describe('paths and methods', () => {
     expect(raw.text).toContain('"*":"#a:hs"')
   })
 
+  test('requests as proxies and odd clients write them are served', async () => {
+    await start(ROUTES)
+    const heads = [
+      `GET http://elsewhere${V3_PREFIX}/nothing?a=b HTTP/1.1\r\nHost: hs\r\n`,
+      `GET ${V3_PREFIX}/nothing HTTP/1.1\r\n`,
+      `GET ${V3_PREFIX}/nothing HTTP/1.1\r\nHost: hs\r\nExpect: banana\r\n`,
+      `GET ${V3_PREFIX}/nothing HTTP/1.0\r\n`,
+    ]
+    for (const head of heads) {
+      const raw = await connectRaw(http.address)
+      raw.write(`${head}Connection: close\r\n\r\n`)
+      await until(() => raw.closed, 'it was answered')
+      expect(raw.text).toMatch(/^HTTP\/1\.1 200 /)
+    }
+  })
+
   test('routes of a resource that the listener does not have are unknown on it', async () => {
     await start(ROUTES)
     expectError(await ask('/metrics'), 404, 'M_UNRECOGNIZED')
@@ -424,6 +448,9 @@ describe('bodies', () => {
     expectError(reply, 400, 'M_BAD_JSON')
     expect(reply.body['error']).toContain('"status_msg"')
     expect(reply.body['error']).not.toContain('hunter2')
+    const keys = await ask(`${V3_PREFIX}/keys`, { method: 'POST', raw: `{"${'k'.repeat(9_999)}":1}` })
+    expectError(keys, 400, 'M_BAD_JSON')
+    expect(String(keys.body['error']).length).toBeLessThan(200)
     expect(calls).toEqual([])
   })
 
@@ -592,6 +619,31 @@ describe('limits', () => {
     }
   })
 
+  test('the bounds of a listener are those it was given', async () => {
+    const bounds = { ...HTTP_BOUNDS, headerBytesMax: 1_000, connectionsMax: 2, keepAliveTimeoutMs: 33_000 }
+    await start(ROUTES, { bounds })
+    const kept = await connectRaw(http.address)
+    kept.write(`GET ${V3_PREFIX}/nothing HTTP/1.1\r\nHost: hs\r\n\r\n`)
+    await until(() => kept.text.endsWith('{}'), 'it was answered')
+    expect(kept.text).toMatch(/keep-alive: timeout=33\r\n/i)
+    const long = await connectRaw(http.address)
+    const third = await connectRaw(http.address)
+    await until(() => third.closed, 'a third connection was refused')
+    long.write(`GET ${V3_PREFIX}/nothing HTTP/1.1\r\nX: ${'a'.repeat(1_000)}\r\n\r\n`)
+    await until(() => long.closed, 'long headers were refused')
+    expect(long.text).toMatch(/^HTTP\/1\.1 431 /)
+    expect(kept.closed).toBe(false)
+  })
+
+  test('a connection on which nothing moves is given up', async () => {
+    const { routes, signals } = parking('answer')
+    await start(routes, { bounds: { ...HTTP_BOUNDS, silentSocketMs: 50 } })
+    const raw = await connectRaw(http.address)
+    raw.write(`GET ${V3_PREFIX}/sync HTTP/1.1\r\nHost: hs\r\n\r\n`)
+    await until(() => raw.closed, 'it was cut', 10_000_000)
+    expect(signals[0]?.aborted).toBe(true)
+  })
+
   test('what is not HTTP is refused in the form of every error', async () => {
     await start(ROUTES)
     const raw = await connectRaw(http.address)
@@ -705,6 +757,33 @@ describe('the end', () => {
       expect(http.done.map(({ status }) => status)).toEqual([499])
       expect(http.logged.filter(({ level }) => level === 'error')).toEqual([])
     }
+  })
+
+  test('a client that goes away in the middle of its body is no fault', async () => {
+    await start(ROUTES)
+    const raw = await connectRaw(http.address)
+    raw.write(`POST ${V3_PREFIX}/echo HTTP/1.1\r\nHost: hs\r\nContent-Length: 9\r\n\r\n{`)
+    await until(() => http.limited.length === 1, 'the body is awaited')
+    raw.destroy()
+    await until(() => http.done.length === 1, 'the call has ended')
+    expect(http.done[0]?.status).toBe(499)
+    await settle()
+    expect(http.logged.filter(({ level }) => level === 'error')).toEqual([])
+  })
+
+  test('what comes while the server closes is answered 503', async () => {
+    const { routes, signals } = parking('ignore')
+    await start([...routes, ...ROUTES])
+    const [parked, late] = [await connectRaw(http.address), await connectRaw(http.address)]
+    late.write(`GET ${V3_PREFIX}/nothing HTTP/1.1\r\n`)
+    parked.write(`GET ${V3_PREFIX}/sync HTTP/1.1\r\nHost: hs\r\n\r\n`)
+    await until(() => signals.length === 1, 'it is parked')
+    const closed = http.server.close()
+    late.write('Host: hs\r\n\r\n')
+    await until(() => late.closed, 'it was answered')
+    expect(late.text).toMatch(/^HTTP\/1\.1 503 [^]*connection: close/i)
+    await http.clock.advance(HTTP_BOUNDS.drainMs)
+    await closed
   })
 
   test('closing answers what is parked at once, with connection: close', async () => {
