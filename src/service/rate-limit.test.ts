@@ -64,6 +64,32 @@ describe('rate limits', () => {
     expect(granted('a', 1)).toBe(1)
   })
 
+  test('a key that is served again is not the one served longest ago', () => {
+    const { granted } = setUp({ burst: 2, perSecond: 0.001 }, true, 3)
+    for (const key of ['a', 'b', 'c', 'a', 'd']) granted(key, 1)
+    expect([granted('a', 2), granted('c', 2), granted('d', 2)]).toEqual([0, 1, 1])
+    expect(granted('b', 2)).toBe(2)
+  })
+
+  test('checking refuses as taking would, and takes nothing', () => {
+    const { limits, granted } = setUp()
+    for (let i = 0; i < 10; i += 1) limits.check('presence', '@a:hs')
+    expect(granted('@a:hs', 5)).toBe(3)
+    expect(refusalOf(() => limits.check('presence', '@a:hs')).extra).toEqual({ retry_after_ms: 500 })
+    expect(() => setUp({ burst: 1, perSecond: 1 }, false).limits.check('login', 'x')).not.toThrow()
+  })
+
+  test('idle keys are forgotten, a few with each one served, long before there are too many', async () => {
+    const { clock, limits, granted } = setUp({ burst: 1, perSecond: 1 })
+    for (let i = 0; i < 10; i += 1) granted(`old ${i}`, 1)
+    expect(limits.keyCount).toBe(10)
+    await clock.advance(1_000)
+    granted('new', 1)
+    expect(limits.keyCount).toBe(9)
+    for (let i = 0; i < 10; i += 1) granted(`new ${i}`, 1)
+    expect(limits.keyCount).toBe(11)
+  })
+
   test('idle keys make room before busy ones', async () => {
     const { clock, granted } = setUp({ burst: 1, perSecond: 1 }, true, 3)
     granted('old', 1)

@@ -15,6 +15,8 @@ export interface RateLimits<Name extends string> {
   tryTake(name: Name, key: string): boolean
   /** Throws as `take` would, but takes nothing: for what is charged only when it fails (a login). */
   check(name: Name, key: string): void
+  /** How many keys are remembered, over all names: a gauge for the operator. */
+  readonly keyCount: number
 }
 
 /**
@@ -50,6 +52,9 @@ export function createRateLimits<Name extends string>(options: {
       const meter = meterOf(name)
       if (enabled) refuseFor(meter.wait(key, clock.now()))
     },
+    get keyCount() {
+      return [...meters.values()].reduce((count, meter) => count + meter.keyCount, 0)
+    },
   }
 }
 
@@ -69,6 +74,10 @@ class Meter {
     this.#intervalMs = 1_000 / limit.perSecond
     this.#toleranceMs = (limit.burst - 1) * this.#intervalMs
     this.#keysMax = keysMax
+  }
+
+  get keyCount(): number {
+    return this.#wholeAt.size
   }
 
   /** Milliseconds to wait before the next try, a whole number; 0 when this one was granted. */

@@ -330,6 +330,12 @@ function accounts(): void {
     expect(await found('', 0)).toEqual([])
   })
 
+  test('letters are found however they are composed', async () => {
+    await store.commit([...person('a', 'Zoe\u0308'), ...person('b', 'Zo\u00eb')])
+    expect(await found('zo\u00eb')).toHaveLength(2)
+    expect(await found('zoe\u0308')).toHaveLength(2)
+  })
+
   test('a search text has no wildcards, and only the display name is searched', async () => {
     await store.commit([
       ...person('a_b', '100%'),

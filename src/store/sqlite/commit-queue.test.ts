@@ -71,6 +71,20 @@ test('a disk that is full fails what does not fit; what fits later is committed'
   expect(count()).toBe(first + 1)
 })
 
+test('a transaction that fails as a whole fails all its commits and leaves nothing open', async () => {
+  let broken = true
+  const savePosition = (): void => {
+    if (broken) throw new Error('broken')
+  }
+  const other = new CommitQueue({ db, path: 'a.db', lastPosition: 0, savePosition })
+  const results = await Promise.allSettled([other.add([insert(1)], 1), other.add([insert(2)], 2)])
+  expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+  expect([count(), other.lastPosition, db.isTransaction]).toEqual([0, 0, false])
+  broken = false
+  await other.add([insert(3)], 3)
+  expect([count(), other.lastPosition]).toEqual([1, 3])
+})
+
 test('while somebody else holds the database, commits fail as locked and nothing is lost or left open', async () => {
   const other = new DatabaseSync(join(folder, 'a.db'))
   other.exec('begin immediate')

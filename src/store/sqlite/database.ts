@@ -28,10 +28,10 @@ export function openDatabase(path: string): DatabaseSync {
   return db
 }
 
-/** Leaves one tidy file behind, without a log beside it. */
+/** Leaves one tidy file behind: closing the last handle writes the log back and removes it. */
 export function closeDatabase(db: DatabaseSync): void {
   try {
-    db.exec('pragma optimize; pragma wal_checkpoint(truncate)')
+    db.exec('pragma optimize')
   } finally {
     db.close()
   }
