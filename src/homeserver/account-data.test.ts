@@ -90,7 +90,7 @@ describe('account data', () => {
     const { accountData, alice } = await house()
     const text = '{"__proto__":{"polluted":true},"constructor":1,"a":{"__proto__":2}}'
     for (const type of ['__proto__', 'constructor', 'hasOwnProperty']) {
-      await accountData.set(alice.userId, '', type, parsed<JsonObject>(text))
+      await accountData.set(alice.userId, '', type, parsed(text))
       expect(JSON.stringify(await accountData.get(alice.userId, '', type))).toBe(text)
     }
     expect(({} as { polluted?: unknown }).polluted).toBeUndefined()
@@ -153,7 +153,7 @@ describe('the ignore list', () => {
     ]
     const inherited = '{"__proto__":{"ignored_users":{"@bob:hs.test":{}}}}'
     for (const text of [...contents, inherited])
-      await accountData.set(alice.userId, '', 'm.ignored_user_list', parsed<JsonObject>(text))
+      await accountData.set(alice.userId, '', 'm.ignored_user_list', parsed(text))
     expect(told.filter((line) => line.startsWith('ignores'))).toEqual(
       Array.from({ length: 5 }, () => 'ignores @alice:hs.test'),
     )
@@ -228,7 +228,7 @@ describe('tags', () => {
   test('R-180 what a client stored as m.tag without tags counts as none', async () => {
     const { accountData, alice } = await house()
     for (const content of ['{}', '{"tags":[]}', '{"tags":null}', '{"__proto__":{"tags":{"a":{}}}}']) {
-      await accountData.set(alice.userId, ROOM, 'm.tag', parsed<JsonObject>(content))
+      await accountData.set(alice.userId, ROOM, 'm.tag', parsed(content))
       expect(await accountData.tags(alice.userId, ROOM), content).toEqual({})
     }
     await accountData.setTag(alice.userId, ROOM, 'u.work', {})

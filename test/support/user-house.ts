@@ -1,9 +1,8 @@
 import { Serial } from '../../src/base/serial.ts'
 import { createDirectory, type AccountDirectory } from '../../src/homeserver/directory.ts'
 import { createStream, type Stream } from '../../src/homeserver/stream.ts'
-import type { DeviceId, UserId } from '../../src/matrix/ids.ts'
-import { makeUserId } from '../../src/matrix/ids.ts'
-import type { Json } from '../../src/matrix/json.ts'
+import { makeUserId, type DeviceId, type UserId } from '../../src/matrix/ids.ts'
+import type { JsonObject } from '../../src/matrix/json.ts'
 import type { Requester } from '../../src/ports/directory.ts'
 import type { Store } from '../../src/ports/store.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
@@ -80,6 +79,6 @@ export async function close({ store }: Pick<UserHouse, 'store'>, { userId }: Req
 }
 
 /** What a parser makes of the text: keys such as `__proto__` are the object's own. */
-export function parsed<T extends Json>(text: string): T {
-  return JSON.parse(text) as T
+export function parsed(text: string): JsonObject {
+  return JSON.parse(text) as JsonObject
 }
