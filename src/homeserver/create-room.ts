@@ -5,11 +5,12 @@ import { parseUserId, serverOf, type RoomAlias, type RoomId, type UserId } from 
 import { isJsonObject, own, type JsonObject } from '../matrix/json.ts'
 import { roomVersion, type RoomVersion } from '../matrix/room-version/index.ts'
 import type { Requester } from '../ports/directory.ts'
-import type { Write } from '../ports/store.ts'
+import type { Row } from '../ports/store.ts'
 import type { Aliases, ReservedAlias } from './aliases.ts'
 import { checkContent } from './event-checks.ts'
 import type { EventDraft } from './event-making.ts'
 import { memberContent, profileOf, type MemberContentDeps } from './member-content.ts'
+import type { PublicRooms } from './public-rooms.ts'
 import { defaultPowerLevels, presetState, trustsInvitees, type Preset } from './room-presets.ts'
 import type { RoomWriter } from './room-writer.ts'
 
@@ -45,6 +46,7 @@ export interface CreateRoomDeps extends MemberContentDeps {
   readonly random: Random
   readonly writer: Pick<RoomWriter, 'create'>
   readonly aliases: Pick<Aliases, 'reserve'>
+  readonly publicRooms: Pick<PublicRooms, 'created'>
   readonly defaultRoomVersion: string
 }
 
@@ -109,12 +111,23 @@ async function make(
 ): Promise<CreatedRoom> {
   const { plan, invites, reserved } = room
   const drafts = [...roomDrafts(deps, plan), ...invites]
+  const createdTs = deps.clock.now()
+  const rowOf = (roomId: RoomId): Row<'rooms'> => ({
+    roomId,
+    version: plan.version.id,
+    creator: plan.creator,
+    createdTs,
+    listed: plan.request.visibility === 'public' ? 1 : 0,
+  })
   const roomId = await deps.writer
     .create({
       roomId: plan.version.roomIdFromCreate ? null : randomRoomId(deps),
       version: plan.version,
       drafts,
-      rows: (roomId) => [roomRow(deps, plan, roomId), ...(reserved === null ? [] : [reserved.row(roomId)])],
+      rows: (roomId) => [
+        { put: 'rooms', row: rowOf(roomId) },
+        ...(reserved === null ? [] : [reserved.row(roomId)]),
+      ],
       author: { acted: requester, txn: null },
     })
     .catch((error: unknown) => {
@@ -122,6 +135,7 @@ async function make(
       throw isAuth ? refuse.invalidRoomState(error.message) : error
     })
   reserved?.keep(roomId)
+  deps.publicRooms.created(rowOf(roomId))
   return { roomId, alias: plan.alias }
 }
 
@@ -272,9 +286,4 @@ function topicContent(topic: string): JsonObject {
 
 function randomRoomId({ random, serverName }: CreateRoomDeps): RoomId {
   return `!${randomText(random, ROOM_ID_CHARACTERS, ROOM_ID_LENGTH)}:${serverName}` as RoomId
-}
-
-function roomRow({ clock }: CreateRoomDeps, { version, creator, request }: RoomPlan, roomId: RoomId): Write {
-  const listed = request.visibility === 'public' ? 1 : 0
-  return { put: 'rooms', row: { roomId, version: version.id, creator, createdTs: clock.now(), listed } }
 }

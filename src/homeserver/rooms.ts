@@ -11,6 +11,7 @@ import { createRoom, type CreatedRoom, type CreateRoomRequest } from './create-r
 import { createMembershipChange, type MembershipChange } from './membership-change.ts'
 import type { Memberships } from './memberships.ts'
 import { createPropagateProfile, type PropagateProfile } from './profile-propagation.ts'
+import { createPublicRooms, type PublicRooms } from './public-rooms.ts'
 import { createRoomStates, type RoomStates } from './room-state.ts'
 import { createRoomWriter } from './room-writer.ts'
 import { createSendEvent, type SendEvent } from './send-event.ts'
@@ -41,6 +42,7 @@ export interface RoomsDeps {
 export interface Rooms {
   readonly states: RoomStates
   readonly aliases: Aliases
+  readonly publicRooms: PublicRooms
   readonly transactions: Transactions
   readonly membership: MembershipChange
   readonly events: SendEvent
@@ -52,15 +54,17 @@ export async function createRooms(deps: RoomsDeps): Promise<Rooms> {
   const states = await createRoomStates({ store: deps.store, roomsMax: deps.roomsInMemoryMax })
   const writer = createRoomWriter({ ...deps, states })
   const aliases = await createAliases({ ...deps, states, writer })
+  const publicRooms = await createPublicRooms({ ...deps, states })
   const transactions = createTransactions(deps)
   const membership = createMembershipChange({ ...deps, states, writer, aliases })
   return {
     states,
     aliases,
+    publicRooms,
     transactions,
     membership,
     events: createSendEvent({ ...deps, writer, states, transactions, aliases, membership }),
-    create: (requester, request) => createRoom({ ...deps, writer, aliases }, requester, request),
+    create: (requester, request) => createRoom({ ...deps, writer, aliases, publicRooms }, requester, request),
     propagateProfile: createPropagateProfile({ ...deps, writer }),
   }
 }
