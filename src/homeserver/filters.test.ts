@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest'
 import { aUserHouse, parsed } from '../../test/support/user-house.ts'
 import { SERVER } from '../../test/support/accounts.ts'
 import { MatrixError } from '../matrix/errors.ts'
-import type { Filter } from '../matrix/filter.ts'
 import { makeUserId } from '../matrix/ids.ts'
 import type { Store } from '../ports/store.ts'
 import { createFilters, FILTERS_PER_USER_MAX, type Filters } from './filters.ts'
@@ -22,7 +21,7 @@ describe('stored filters', () => {
   test('R-182 a stored filter comes back unchanged, also from another memory', async () => {
     const filters = await someFilters()
     const text = '{"room":{"timeline":{"limit":7}},"__proto__":{"a":1},"org.example":[1.5,null]}'
-    const filterId = await filters.upload(ALICE, parsed(text) as Filter)
+    const filterId = await filters.upload(ALICE, parsed(text))
     expect(filterId).toMatch(/^[A-Za-z0-9_-]{1,32}$/)
     expect(JSON.stringify(await filters.get(ALICE, filterId))).toBe(text)
     const others = createFilters({ store: filters.store, filtersMax: 10 })
@@ -93,7 +92,7 @@ describe('filters in the query', () => {
     const filters = await someFilters()
     const known = await filters.upload(ALICE, {})
     const texts = fc.oneof(
-      fc.string({ unit: 'binary' }),
+      fc.string({ unit: 'binary-ascii' }),
       fc.json(),
       fc.json().map((json) => `{"presence":${json},"room":${json}}`),
       fc.constant(known),
