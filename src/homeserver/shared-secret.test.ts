@@ -81,9 +81,11 @@ test('a nonce ends after its time, and the oldest goes when too many are out', a
   expect(() => shared.check(aClaim(nonces[3] ?? ''))).not.toThrow()
 })
 
-test('without a secret everything is refused as not enabled', () => {
-  const { shared } = aSharedSecret(null)
+test('without a secret, or with an empty one, everything is refused as not enabled', () => {
   const refused = expect.objectContaining({ status: 400, errcode: 'M_UNKNOWN' })
-  expect(() => shared.nonce()).toThrow(refused)
-  expect(() => shared.check(aClaim('x'))).toThrow(refused)
+  for (const secret of [null, '']) {
+    const { shared } = aSharedSecret(secret)
+    expect(() => shared.nonce()).toThrow(refused)
+    expect(() => shared.check(aClaim('x'))).toThrow(refused)
+  }
 })

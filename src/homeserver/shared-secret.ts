@@ -19,7 +19,7 @@ export interface SharedSecretClaim {
 export interface SharedSecretDeps {
   readonly clock: Clock
   readonly random: Random
-  /** Null: the feature is off and everything is refused. */
+  /** Null, or empty so that everybody would know it: the feature is off and everything is refused. */
   readonly secret: string | null
   /** Nonces not yet used; the oldest is forgotten for a new one. */
   readonly noncesMax: number
@@ -38,7 +38,8 @@ export function createSharedSecret(deps: SharedSecretDeps): SharedSecret {
   const { clock, random } = deps
   const bornTs = new LRUCache<string, Millis>({ max: deps.noncesMax })
   const secret = (): string => {
-    if (deps.secret === null) throw refuse.unknown('Shared-secret registration is not enabled')
+    if (deps.secret === null || deps.secret === '')
+      throw refuse.unknown('Shared-secret registration is not enabled')
     return deps.secret
   }
   return {

@@ -4,7 +4,7 @@ import { PASSWORD_FLOWS, type StageCheck, type Uia } from '../../homeserver/uia.
 import { refuse } from '../../matrix/errors.ts'
 import { own, type JsonObject } from '../../matrix/json.ts'
 import type { Requester } from '../../ports/directory.ts'
-import { limitKey } from '../pipeline.ts'
+import { limitKey } from '../address.ts'
 import { Answer } from '../route.ts'
 
 export interface ConfirmDeps {

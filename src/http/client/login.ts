@@ -3,7 +3,7 @@ import type { Accounts } from '../../homeserver/accounts.ts'
 import { refuse } from '../../matrix/errors.ts'
 import type { ServerName } from '../../matrix/ids.ts'
 import { isJsonObject, type JsonObject } from '../../matrix/json.ts'
-import { limitKey } from '../pipeline.ts'
+import { limitKey } from '../address.ts'
 import { EVERYWHERE, MODERN, route, type Route } from '../route.ts'
 import { deviceRequest, namedUser, passwordText, sessionBody, wellFormed } from './account-bodies.ts'
 
