@@ -126,7 +126,7 @@ export type TableName = keyof Tables
 export type Row<Name extends TableName> = Tables[Name]
 
 /** The columns that make a row unique; `put` replaces the row with the same key. */
-export const PRIMARY_KEYS = {
+export const PRIMARY_KEYS: { readonly [Name in TableName]: readonly (keyof Tables[Name])[] } = {
   meta: ['key'],
   accounts: ['userId'],
   devices: ['userId', 'deviceId'],
@@ -146,7 +146,7 @@ export const PRIMARY_KEYS = {
   memberships: ['roomId', 'userId'],
   receipts: ['roomId', 'userId', 'type', 'thread'],
   aliases: ['alias'],
-} as const satisfies { [Name in TableName]: readonly (keyof Tables[Name])[] }
+}
 
 /** Put replaces the row of the same primary key; drop removes every row that has all the given values. */
 export type Write = {

@@ -2,13 +2,15 @@ import { assert } from '../base/assert.ts'
 import type { Row, TableName, Tables } from '../ports/store.ts'
 
 /** `?` marks columns that may be null. */
-export type ColumnKind = 'text' | 'text?' | 'integer' | 'integer?'
+type ColumnKind = 'text' | 'text?' | 'integer' | 'integer?'
 
 type KindOf<Value> = null extends Value ? `${BareKindOf<Exclude<Value, null>>}?` : BareKindOf<Value>
 type BareKindOf<Value> = [Value] extends [string] ? 'text' : 'integer'
 
 /** What every column holds; the compiler keeps it equal to the rows of the port. */
-export const COLUMNS = {
+export const COLUMNS: {
+  readonly [Name in TableName]: { readonly [Column in keyof Tables[Name]]: KindOf<Tables[Name][Column]> }
+} = {
   meta: { key: 'text', value: 'text' },
   accounts: {
     userId: 'text',
@@ -101,8 +103,6 @@ export const COLUMNS = {
     pos: 'integer',
   },
   aliases: { alias: 'text', roomId: 'text', creator: 'text', createdTs: 'integer' },
-} as const satisfies {
-  [Name in TableName]: { [Column in keyof Tables[Name]]: KindOf<Tables[Name][Column]> }
 }
 
 /** The same table, for code that goes through columns by name. */

@@ -23,7 +23,7 @@ const PACKAGES: Record<string, readonly string[]> = {
   ports: [],
   service: ['zod'],
   homeserver: ['lru-cache', 'zod'],
-  store: ['kysely'],
+  store: ['kysely', 'kysely/migration'],
   http: ['find-my-way', 'zod', 'prom-client'],
   app: ['commander', 'pino', 'yaml', 'zod'],
   main: [],

@@ -6,7 +6,7 @@ import { COLUMNS } from '../columns.ts'
 import { query } from './query.ts'
 
 /** What the reads are made from: the open database, and kysely to make their text. */
-export interface Source {
+interface Source {
   readonly db: DatabaseSync
   readonly text: Kysely<Tables>
 }

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 
 /** The highest position ever stored, kept apart from the rows, which may be dropped. */
-export interface StreamMark {
+interface StreamMark {
   readonly read: () => number
   /** Within a transaction. */
   readonly save: (pos: number) => void
