@@ -1,3 +1,4 @@
+import { assertNever } from '../base/assert.ts'
 import { splitFieldPath, valueAt } from '../matrix/event-fields.ts'
 import { isJsonObject, own, ownString, type Json, type JsonObject } from '../matrix/json.ts'
 import { PUSH_RULE_KINDS, type PushRule, type PushRuleKind, type PushRuleset } from '../matrix/push-rules.ts'
@@ -56,6 +57,8 @@ function applies(rule: PushRule, kind: PushRuleKind, event: Pdu, context: PushCo
     case 'override':
     case 'underride':
       return (rule.conditions ?? []).every((condition) => holds(condition, event, context))
+    default:
+      return assertNever(kind)
   }
 }
 

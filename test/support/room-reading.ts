@@ -68,7 +68,7 @@ export function idsOf(events: readonly ClientEvent[]): unknown[] {
 
 /** `type|state_key` of each, sorted. */
 export function keysOf(events: readonly ClientEvent[]): string[] {
-  return events.map((event) => `${String(event['type'])}|${String(event['state_key'])}`).sort()
+  return events.map((event) => `${event['type'] as string}|${event['state_key'] as string}`).sort()
 }
 
 export function bodiesOf(events: readonly ClientEvent[]): unknown[] {
