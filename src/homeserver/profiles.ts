@@ -17,7 +17,10 @@ export const NAME_BYTES_MAX = 1_024
 /** The outer limit of field names: dotted lower-case names beginning with a letter (PRESENCE-SPEC §2.10). */
 const FIELD_NAME = /^[a-z][a-z0-9._-]*$/
 
-/** The two fields that travel with presence and membership; a change of any other stays here (P-116). */
+/**
+ * The two fields that travel with presence and membership. A change of any other tells nobody anything, not even that the
+ * user is active (P-116): clients write them by themselves, such as the time zone.
+ */
 const PROPAGATED: ReadonlySet<string> = new Set(['displayname', 'avatar_url'])
 
 /** Everybody reads; only the requester's own profile can be changed. */
@@ -28,7 +31,7 @@ export interface Profiles {
   exists(userId: UserId): Promise<boolean>
   /**
    * `value` null, or '' for the two names, unsets those. `value` is canonical JSON. Durable and propagated when it
-   * resolves; an unchanged value is told to nobody.
+   * resolves; an unchanged value is no change and no activity.
    */
   set(requester: Requester, field: string, value: Json): Promise<void>
   /** Fine if it was not there (P-123). */
@@ -40,7 +43,7 @@ export interface ProfilesDeps {
   /** The line of each user's account changes; `propagate` runs inside it, so that names reach rooms in order. */
   readonly users: Serial<UserId>
   readonly directory: Pick<AccountDirectory, 'profiles' | 'profileChanged'>
-  readonly submit: Pick<PresenceSubmit, 'profileChanged' | 'acted'>
+  readonly submit: Pick<PresenceSubmit, 'profileChanged'>
   /** Sends the new member event to every joined room; that rooms refuse is no failure (PRESENCE-SPEC §3.5). */
   readonly propagate: (userId: UserId, profile: PublicProfile) => Promise<void>
 }
@@ -55,17 +58,16 @@ export function createProfiles(deps: ProfilesDeps): Profiles {
 
   /** `value` undefined removes the field. */
   const change = async (requester: Requester, field: string, value: Json | undefined): Promise<void> => {
-    const { userId, deviceId } = requester
+    const { userId } = requester
     if (requester.guest && field !== 'displayname') throw refuse.guestForbidden()
     checkField(field, value)
     await users.run(userId, async () => {
       await requireActive(store, userId)
       const before = await fieldsOf(userId)
-      if (same(own(before, field), value)) return deps.submit.acted(userId, deviceId)
+      if (same(own(before, field), value)) return
       await write(userId, before, field, value)
       deps.directory.profileChanged(userId)
       if (PROPAGATED.has(field)) await publish(requester)
-      else deps.submit.acted(userId, deviceId)
     })
   }
 

@@ -15,10 +15,9 @@ export interface UserHouse {
   readonly stream: Stream
   readonly users: Serial<UserId>
   readonly directory: AccountDirectory
-  /** What presence and waiting requests were told, in order: `acted @alice:hs.test A`, `woke @alice:hs.test rooms`. */
+  /** What presence and waiting requests were told, in order: `ignores @alice:hs.test …`, `woke @alice:hs.test rooms`. */
   readonly told: string[]
   readonly submit: {
-    acted(userId: UserId, deviceId: DeviceId): void
     profileChanged(userId: UserId, deviceId: DeviceId | null): void
     ignores(userId: UserId, ignored: readonly UserId[]): void
   }
@@ -42,7 +41,6 @@ export async function aUserHouse(): Promise<UserHouse> {
       profilesMax: 10,
     }),
     submit: {
-      acted: (userId, deviceId) => tell('acted', userId, deviceId),
       profileChanged: (userId, deviceId) => tell('profileChanged', userId, deviceId),
       ignores: (userId, ignored) => tell('ignores', userId, ...ignored),
     },
