@@ -202,7 +202,7 @@ describe('login', () => {
     expect(ids.length).toBe(DEVICES_MAX)
     expect(ids).toEqual(expect.arrayContaining(['D0', 'NEW']))
     expect(ids).not.toContain('D1')
-    expect(house.told).toEqual([`deviceRemoved ${ALICE} D1`, `ended ${ALICE} D1`, `acted ${ALICE} NEW`])
+    expect(house.told).toEqual([`ended ${ALICE} D1`, `deviceRemoved ${ALICE} D1`, `acted ${ALICE} NEW`])
   })
 
   test('a login whose password was changed while it was checked fails', async () => {
@@ -297,7 +297,7 @@ describe('logout and passwords', () => {
     ])
     house.told.length = 0
     await house.accounts.logout(requester)
-    expect(house.told).toEqual([`deviceRemoved ${ALICE} A`, `ended ${ALICE} A`])
+    expect(house.told).toEqual([`ended ${ALICE} A`, `deviceRemoved ${ALICE} A`])
     expect(await house.directory.requester(a.accessToken)).toBeNull()
     expect(await house.directory.requester(b.accessToken)).not.toBeNull()
     expect((await house.devices.list(ALICE)).map((row) => row.deviceId)).toEqual(['B'])
@@ -311,7 +311,11 @@ describe('logout and passwords', () => {
     const house = anAccountHouse()
     const a = await register(house, 'alice', 'A')
     const b = await login(house, 'alice', 'pizza', 'B')
+    house.told.length = 0
     await house.accounts.logoutAll(await requesterOf(house, a))
+    expect(new Set(house.told.slice(0, 2))).toEqual(new Set([`ended ${ALICE} A`, `ended ${ALICE} B`]))
+    const removed = new Set([`deviceRemoved ${ALICE} A`, `deviceRemoved ${ALICE} B`])
+    expect(new Set(house.told.slice(2))).toEqual(removed)
     for (const session of [a, b]) expect(await house.directory.requester(session.accessToken)).toBeNull()
     expect(await house.devices.list(ALICE)).toEqual([])
   })
@@ -322,7 +326,7 @@ describe('logout and passwords', () => {
     const b = await login(house, 'alice', 'pizza', 'B')
     house.told.length = 0
     await house.accounts.changePassword(await requesterOf(house, a), 'new', true)
-    expect(house.told).toEqual([`deviceRemoved ${ALICE} B`, `ended ${ALICE} B`])
+    expect(house.told).toEqual([`ended ${ALICE} B`, `deviceRemoved ${ALICE} B`])
     expect(await house.directory.requester(a.accessToken)).not.toBeNull()
     expect(await house.directory.requester(b.accessToken)).toBeNull()
     await expect(login(house, 'alice', 'pizza')).rejects.toMatchObject(WRONG)
@@ -364,7 +368,7 @@ describe('deactivation', () => {
     house.told.length = 0
     await house.accounts.deactivate(ALICE)
     await house.accounts.close()
-    expect(house.told).toEqual([`deviceRemoved ${ALICE} A`, `ended ${ALICE} A`, `deactivated ${ALICE}`])
+    expect(house.told).toEqual([`ended ${ALICE} A`, `deviceRemoved ${ALICE} A`, `deactivated ${ALICE}`])
     expect(house.left).toEqual([ALICE])
     expect(await house.directory.requester(session.accessToken)).toBeNull()
     expect(await house.directory.profiles([ALICE])).toEqual(new Map())

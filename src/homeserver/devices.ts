@@ -149,10 +149,11 @@ function planRemoval(deps: DevicesDeps, userId: UserId, rows: readonly Row<'devi
       for (const { deviceId } of rows) {
         deps.lastSeen.forget(userId, deviceId)
         deps.directory.tokensChanged(userId, deviceId)
-        // P-140: presence forgets it at once, then whoever still waits with its token is sent away.
-        deps.submit.deviceRemoved(userId, deviceId)
+        // Before presence hears of it: the user's own change to offline would wake the request with an answer.
         deps.wake.ended(userId, deviceId)
       }
+      // P-140: each counts no more from now on.
+      for (const { deviceId } of rows) deps.submit.deviceRemoved(userId, deviceId)
     },
   }
 }
