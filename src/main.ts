@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { startApp } from './app/app.ts'
 import { runCli } from './app/cli.ts'
-import { openAccounts } from './app/compose.ts'
+import { openAccounts } from './app/open-accounts.ts'
 import { readPassword } from './app/terminal.ts'
 
 // Whoever reads our output may stop before we do.

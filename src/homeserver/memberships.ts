@@ -20,6 +20,11 @@ export class Memberships {
     return memberships
   }
 
+  /** Every room with its joined members; live. */
+  rooms(): Iterable<readonly [RoomId, ReadonlySet<UserId>]> {
+    return this.#joinedByRoom
+  }
+
   /** Joined members of the room; live, so copy it before waiting. */
   joinedMembers(roomId: RoomId): ReadonlySet<UserId> {
     return this.#joinedByRoom.get(roomId) ?? NOBODY

@@ -26,8 +26,7 @@ export const ROOT = ['root'] as const satisfies readonly Surface[]
 export type Auth = 'none' | 'user' | 'member'
 
 /** The rate limits that a route may name; their sizes are options (`rate_limits`). */
-export type LimitName =
-  'registration' | 'login' | 'message' | 'join' | 'invite' | 'create' | 'presence' | 'list'
+export type LimitName = 'registration' | 'login' | 'message' | 'join' | 'invite' | 'create' | 'presence'
 
 /** Which listener resource a route belongs to (`listeners[].resources`). */
 export type Resource = 'client' | 'federation' | 'web' | 'health' | 'metrics' | 'admin'

@@ -132,7 +132,9 @@ export class Actor {
   }
 
   async invites(roomId: string, other: Actor): Promise<void> {
-    await this.ok('POST', `/v3/rooms/${encodeURIComponent(roomId)}/invite`, { body: { user_id: other.userId } })
+    await this.ok('POST', `/v3/rooms/${encodeURIComponent(roomId)}/invite`, {
+      body: { user_id: other.userId },
+    })
   }
 
   /** Sends a text message and gives its event ID. */
@@ -142,8 +144,16 @@ export class Actor {
     return body['event_id'] as string
   }
 
+  /** Ends the account. */
+  async deactivates(): Promise<void> {
+    const auth = { type: 'm.login.password', user: this.userId, password: this.password }
+    await this.ok('POST', '/v3/account/deactivate', { body: { auth } })
+  }
+
   async names(displayname: string): Promise<void> {
-    await this.ok('PUT', `/v3/profile/${encodeURIComponent(this.userId)}/displayname`, { body: { displayname } })
+    await this.ok('PUT', `/v3/profile/${encodeURIComponent(this.userId)}/displayname`, {
+      body: { displayname },
+    })
   }
 
   #txn = 0

@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs'
+import type { Listener } from '../http/server.ts'
+import type { Store } from '../ports/store.ts'
+import { openSqliteStore } from '../store/sqlite/open.ts'
+import { PASSWORD_COSTS } from './bounds.ts'
+import type { RunningApp, Surroundings } from './cli.ts'
+import type { HomeserverDeps } from './compose-homeserver.ts'
+import { compose, type Composition } from './compose.ts'
+import type { Config } from './options.ts'
+import { loadSigningKey } from './signing-key.ts'
+
+/** A server that runs, with what a test or a gauge may look at. */
+export interface App extends RunningApp {
+  /** Long polls that wait for something to happen. */
+  readonly parked: number
+  /** Requests being received, waiting or being answered. */
+  readonly inFlight: number
+}
+
+export interface AppDeps extends Surroundings {
+  /** Tests give a store and cheaper passwords of their own. */
+  readonly openStore?: (config: Config) => Promise<Store>
+  readonly passwordCosts?: HomeserverDeps['passwordCosts']
+}
+
+/** Opens, restores, listens; in that order, so that nobody is answered by half a server. */
+export async function startApp(deps: AppDeps): Promise<App> {
+  const { config, random } = deps
+  const store = await (deps.openStore ?? openStore)(config)
+  let isReady = false
+  try {
+    const signingKey = loadSigningKey({ dataDir: config.dataDir, serverName: config.serverName, random })
+    const composition = await compose({
+      ...deps,
+      store,
+      signingKey,
+      passwordCosts: deps.passwordCosts ?? PASSWORD_COSTS,
+      isReady: () => isReady,
+    })
+    const addresses = await listen(config, composition)
+    composition.presence.loop.begin()
+    isReady = true
+    await composition.homeserver.accounts.resumeDeactivations()
+    return {
+      addresses,
+      get parked() {
+        return composition.presence.wakeups.parked
+      },
+      get inFlight() {
+        return composition.http.inFlight
+      },
+      async close() {
+        isReady = false
+        await stop(composition)
+        await store.close()
+      },
+    }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+async function listen(config: Config, { http }: Composition): Promise<RunningApp['addresses']> {
+  const addresses = []
+  for (const listener of config.listeners) addresses.push(await http.listen(asListener(listener)))
+  return addresses
+}
+
+function asListener({ port, bind, resources, xForwarded, tls }: Config['listeners'][number]): Listener {
+  const pem =
+    tls === null ? null : { cert: readFileSync(tls.certFile, 'utf8'), key: readFileSync(tls.keyFile, 'utf8') }
+  return { port, bind, resources, xForwarded, tls: pem }
+}
+
+/** Answers what waits, then flushes; users are not marked offline (PRESENCE-SPEC §4.8). */
+async function stop({ http, presence, homeserver }: Composition): Promise<void> {
+  presence.wakeups.close()
+  await http.close()
+  presence.loop.stop()
+  await homeserver.accounts.close()
+  await homeserver.lastSeen.close()
+  await presence.persist.close()
+}
+
+function openStore({ database }: Config): Promise<Store> {
+  return openSqliteStore({ path: database.url.slice('sqlite:'.length) })
+}

@@ -1,0 +1,61 @@
+import type { Clock } from '../base/clock.ts'
+import type { Random } from '../base/random.ts'
+import { Engine } from '../engine/engine.ts'
+import type { PresencePolicy } from '../engine/types.ts'
+import { parseRoomId } from '../matrix/ids.ts'
+import type { Log } from '../ports/log.ts'
+import type { Store } from '../ports/store.ts'
+import { createLoop, type Loop } from '../service/loop.ts'
+import { createPersist, loadPresence, type Persist } from '../service/persist.ts'
+import { createWakeups, type Wakeups } from '../service/wakeups.ts'
+import { BOUNDS } from './bounds.ts'
+import type { Config } from './options.ts'
+
+/** The engine and what surrounds it at once. */
+export interface PresenceCore {
+  readonly loop: Loop
+  readonly persist: Persist
+  readonly wakeups: Wakeups
+  readonly epoch: string
+}
+
+/** Restores what was stored; `loop.begin()` is left to whoever knows that the rest is restored and the server listens. */
+export async function composePresence(deps: {
+  readonly config: Config
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}): Promise<PresenceCore> {
+  const { config, store, clock, random, log } = deps
+  const loaded = await loadPresence({ store, random })
+  const engine = new Engine({ policy: policyOf(config), head: loaded.head })
+  const wakeups = createWakeups({
+    clock,
+    parkedMax: BOUNDS.parkedMax,
+    parkedPerDeviceMax: BOUNDS.parkedPerDeviceMax,
+  })
+  const persist = createPersist({
+    store,
+    clock,
+    log,
+    intervalMs: config.presence.persistIntervalMs,
+    head: () => engine.head,
+  })
+  const loop = createLoop({ enabled: config.presence.enabled, engine, clock, persist, wakeups, log })
+  loop.exclude(config.presence.excludedRooms.map(parseRoomId).filter((roomId) => roomId !== null))
+  loop.restore(loaded.rows)
+  return { loop, persist, wakeups, epoch: loaded.epoch }
+}
+
+function policyOf({ presence }: Config): PresencePolicy {
+  return {
+    idleTimeoutMs: presence.idleTimeoutMs,
+    activeWindowMs: presence.lastActiveGranularityMs,
+    offlineGraceMs: presence.syncOnlineTimeoutMs,
+    busyGraceMs: presence.busyOnlineTimeoutMs,
+    offlineCutoffMs: presence.offlineCutoffMs,
+    maxRoomMembers: presence.maxRoomMembers,
+    hideFromIgnored: presence.hideFromIgnored,
+  }
+}

@@ -1,0 +1,156 @@
+import type { Clock } from '../base/clock.ts'
+import type { Random } from '../base/random.ts'
+import { accountDataRoutes } from '../http/client/account-data.ts'
+import { accountRoutes } from '../http/client/account.ts'
+import { adminRoutes } from '../http/client/admin.ts'
+import { aliasesRoutes } from '../http/client/aliases.ts'
+import { capabilitiesRoutes } from '../http/client/capabilities.ts'
+import { devicesRoutes } from '../http/client/devices.ts'
+import { discoveryRoutes } from '../http/client/discovery.ts'
+import { ephemeralRoutes } from '../http/client/ephemeral.ts'
+import { filterRoutes } from '../http/client/filter.ts'
+import { keysRoutes } from '../http/client/keys.ts'
+import { loginRoutes } from '../http/client/login.ts'
+import { presenceRoutes } from '../http/client/presence.ts'
+import { profileRoutes } from '../http/client/profile.ts'
+import { publicRoomsRoutes } from '../http/client/public-rooms.ts'
+import { pushRulesRoutes } from '../http/client/push-rules.ts'
+import { registerRoutes } from '../http/client/register.ts'
+import { roomMembershipRoutes } from '../http/client/room-membership.ts'
+import { roomReadRoutes } from '../http/client/room-read.ts'
+import { roomSendRoutes } from '../http/client/room-send.ts'
+import { roomsRoutes } from '../http/client/rooms.ts'
+import { syncRoutes } from '../http/client/sync.ts'
+import { userDirectoryRoutes } from '../http/client/user-directory.ts'
+import { healthRoutes } from '../http/ops/health.ts'
+import { createMetrics, metricsRoutes } from '../http/ops/metrics.ts'
+import type { LimitName, Route } from '../http/route.ts'
+import { createHttpServer, HTTP_BOUNDS, type HttpServer } from '../http/server.ts'
+import { createSharedSecret } from '../homeserver/shared-secret.ts'
+import { createUia } from '../homeserver/uia.ts'
+import type { SigningKey } from '../matrix/signing.ts'
+import type { Log } from '../ports/log.ts'
+import type { Store } from '../ports/store.ts'
+import { createPresenceSection } from '../service/presence-section.ts'
+import { createPresence, type Presence } from '../service/presence.ts'
+import { createRateLimits, type RateLimits } from '../service/rate-limit.ts'
+import { createSync, type Sync } from '../service/sync.ts'
+import { BOUNDS } from './bounds.ts'
+import { composeHomeserver, type Homeserver, type HomeserverDeps } from './compose-homeserver.ts'
+import { composePresence, type PresenceCore } from './compose-presence.ts'
+import type { Config } from './options.ts'
+
+export interface ComposeDeps {
+  readonly config: Config
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly store: Store
+  readonly signingKey: SigningKey
+  readonly passwordCosts: HomeserverDeps['passwordCosts']
+  /** May traffic be sent here (`GET /ready`)? */
+  readonly isReady: () => boolean
+}
+
+/** A whole server, restored but not yet listening; who knows whom stands here and nowhere else. */
+export interface Composition {
+  readonly http: HttpServer
+  readonly presence: PresenceCore
+  readonly homeserver: Homeserver
+}
+
+export async function compose(deps: ComposeDeps): Promise<Composition> {
+  const limits = limitsOf(deps.config, deps.clock)
+  const core = await composePresence(deps)
+  const homeserver = await composeHomeserver({ ...deps, limits, submit: core.loop, wake: core.wakeups })
+  const services = composeServices(deps, core, homeserver, limits)
+  const metrics = createMetrics({ parked: () => core.wakeups.parked, inFlight: () => http.inFlight })
+  const http: HttpServer = createHttpServer({
+    ...deps,
+    routes: [
+      ...clientRoutes(deps, homeserver, services),
+      ...healthRoutes({ isReady: deps.isReady }),
+      ...metricsRoutes({ metrics }),
+    ],
+    directory: homeserver.directory,
+    queryAccessToken: deps.config.clientApi.queryAccessToken,
+    limits,
+    bounds: HTTP_BOUNDS,
+    observe: metrics.observe,
+  })
+  return { http, presence: core, homeserver }
+}
+
+function limitsOf({ rateLimits }: Config, clock: Clock): RateLimits<LimitName> {
+  const { enabled, ...limits } = rateLimits
+  return createRateLimits({ clock, limits, enabled, keysMax: BOUNDS.rateLimitKeysMax })
+}
+
+interface Services {
+  readonly presence: Presence
+  readonly sync: Sync
+}
+
+function composeServices(
+  { config, clock, random }: ComposeDeps,
+  { loop, persist, wakeups, epoch }: PresenceCore,
+  { directory, reading }: Homeserver,
+  limits: RateLimits<LimitName>,
+): Services {
+  const { enabled, busy, statusMsgBytesMax } = config.presence
+  const section = createPresenceSection({ enabled, loop, directory, clock, epoch, busy })
+  return {
+    presence: createPresence({ enabled, loop, persist, statusMsgBytesMax }),
+    sync: createSync({
+      loop,
+      wakeups,
+      presence: section,
+      rooms: reading.section,
+      limits,
+      clock,
+      random,
+      epoch,
+      pollMaxMs: BOUNDS.pollMaxMs,
+    }),
+  }
+}
+
+function clientRoutes(deps: ComposeDeps, homeserver: Homeserver, { presence, sync }: Services): Route[] {
+  const { config, clock, random } = deps
+  const { serverName, registration } = config
+  const { busy } = config.presence
+  const { rooms, reading, accountData } = homeserver
+  const uia = createUia({ clock, random, sessionsMax: BOUNDS.uiaSessionsMax, ttlMs: BOUNDS.uiaTtlMs })
+  const sharedSecret = createSharedSecret({
+    clock,
+    random,
+    secret: registration.sharedSecret,
+    noncesMax: BOUNDS.registrationNoncesMax,
+    nonceTtlMs: BOUNDS.registrationNonceTtlMs,
+  })
+  const own = { ...homeserver, uia, serverName }
+  return [
+    ...discoveryRoutes({ serverName, busy }),
+    ...capabilitiesRoutes({ defaultRoomVersion: config.defaultRoomVersion }),
+    ...registerRoutes({ ...own, registrationEnabled: registration.enabled }),
+    ...adminRoutes({ ...own, sharedSecret }),
+    ...loginRoutes(own),
+    ...accountRoutes(own),
+    ...devicesRoutes(own),
+    ...profileRoutes(own),
+    ...userDirectoryRoutes(own),
+    ...accountDataRoutes(own),
+    ...pushRulesRoutes({ accountData }),
+    ...filterRoutes(own),
+    ...keysRoutes(own),
+    ...presenceRoutes({ presence, words: config.presence, clock }),
+    ...syncRoutes({ sync, filters: homeserver.filters, busy }),
+    ...roomsRoutes({ rooms }),
+    ...roomMembershipRoutes(rooms),
+    ...roomSendRoutes(rooms),
+    ...aliasesRoutes({ ...rooms, serverName }),
+    ...publicRoomsRoutes({ ...rooms, serverName }),
+    ...roomReadRoutes(reading),
+    ...ephemeralRoutes(reading),
+  ]
+}

@@ -1,0 +1,53 @@
+import type { PresenceSubmit } from '../ports/submit.ts'
+import type { Wake } from '../ports/wake.ts'
+import { createRateLimits } from '../service/rate-limit.ts'
+import { openSqliteStore } from '../store/sqlite/open.ts'
+import { BOUNDS, PASSWORD_COSTS } from './bounds.ts'
+import type { OpenAccounts, Surroundings } from './cli.ts'
+import { composeHomeserver } from './compose-homeserver.ts'
+import { loadSigningKey } from './signing-key.ts'
+
+const NOTHING = (): void => {}
+
+/** Nobody listens while a command works on the database. */
+const SILENT_SUBMIT: PresenceSubmit = {
+  registered: NOTHING,
+  deactivated: NOTHING,
+  acted: NOTHING,
+  deviceRemoved: NOTHING,
+  profileChanged: NOTHING,
+  joined: NOTHING,
+  left: NOTHING,
+  ignores: NOTHING,
+}
+const SILENT_WAKE: Wake = { users: NOTHING, ended: NOTHING }
+
+/** The accounts of the database without a server around them; fails with a sentence while a server has it open. */
+export async function openAccounts(deps: Surroundings): Promise<OpenAccounts> {
+  const { config, clock, random } = deps
+  const store = await openSqliteStore({ path: config.database.url.slice('sqlite:'.length) })
+  const { accounts, lastSeen } = await composeHomeserver({
+    ...deps,
+    store,
+    signingKey: loadSigningKey({ dataDir: config.dataDir, serverName: config.serverName, random }),
+    submit: SILENT_SUBMIT,
+    wake: SILENT_WAKE,
+    limits: createRateLimits({
+      clock,
+      limits: { login: config.rateLimits.login },
+      enabled: false,
+      keysMax: BOUNDS.rateLimitKeysMax,
+    }),
+    passwordCosts: PASSWORD_COSTS,
+  })
+  return {
+    async create({ localpart, password, admin }) {
+      const { userId } = await accounts.register(localpart, password, { admin, guest: false, device: null })
+      return userId
+    },
+    async close() {
+      await lastSeen.close()
+      await store.close()
+    },
+  }
+}

@@ -1,0 +1,307 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { startApp, type App } from '../../src/app/app.ts'
+import { readConfig } from '../../src/app/config.ts'
+import type { Config } from '../../src/app/options.ts'
+import { systemRandom } from '../../src/base/random.ts'
+import { hashAccessToken } from '../../src/homeserver/access-token.ts'
+import type { DeviceId, UserId } from '../../src/matrix/ids.ts'
+import type { JsonObject } from '../../src/matrix/json.ts'
+import type { Log } from '../../src/ports/log.ts'
+import type { Store } from '../../src/ports/store.ts'
+import { createMemoryStore } from '../../src/store/memory.ts'
+import { openSqliteStore } from '../../src/store/sqlite/open.ts'
+import { Actor, type Reply, type RequestOptions, type Session } from './actors.ts'
+import { ManualClock, settle, until } from './manual-clock.ts'
+
+export interface ServerOptions {
+  /** As in a configuration file: `{ presence: { busy: true } }`. */
+  readonly config?: Readonly<Record<string, unknown>>
+  /** `memory`, the default, keeps everything in this process, also over `restarts`; `sqlite` is a real file. */
+  readonly store?: 'memory' | 'sqlite'
+  readonly clock?: ManualClock
+}
+
+export interface Restart {
+  readonly end?: 'clean' | 'unclean'
+  readonly config?: Readonly<Record<string, unknown>>
+}
+
+/** What the log said of one request. */
+export interface SeenRequest {
+  readonly method: string
+  readonly path: string
+}
+
+/** A whole server in this process on a manual clock, spoken to over real HTTP. Rate limits are off unless asked for. */
+export interface TestServer {
+  readonly url: string
+  readonly name: string
+  readonly clock: ManualClock
+  /** Requests that reached the server, in order; of all its lives. */
+  readonly requests: readonly SeenRequest[]
+  /** Warnings and errors in its log. */
+  readonly complaints: readonly string[]
+  /** The commits that its stores were given since the start: how many, and of how many rows. */
+  readonly writes: { readonly commits: number; readonly rows: number }
+  readonly store: Store
+  request(method: string, path: string, options?: RequestOptions): Promise<Reply>
+  /** A new account with one device. */
+  registers(name: string, options?: { readonly deviceId?: string }): Promise<Actor>
+  /** Another device of the same person. */
+  logsIn(actor: Actor, deviceId?: string): Promise<Actor>
+  /** Waits until exactly this many long polls wait. */
+  parked(count: number): Promise<void>
+  /** Waits until every request in flight is a waiting long poll. */
+  quiet(): Promise<void>
+  /** An account that is a guest's: there is no endpoint that makes one, so it is written into the store. */
+  registersGuest(name?: string): Promise<Actor>
+  /**
+   * Stops and starts again on the same store. `unclean` is as if the process had been killed: nothing reaches the store any
+   * more. `config` is added to what there was.
+   */
+  restarts(options?: Restart): Promise<void>
+  close(): Promise<void>
+}
+
+const RESOURCES = ['client', 'health', 'metrics']
+const PASSWORD_COSTS = { memoryKiB: 32, passes: 1 }
+
+export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
+  const server = new LocalServer(options)
+  await server.start()
+  return server
+}
+
+class LocalServer implements TestServer {
+  readonly name = 'home.example'
+  readonly clock: ManualClock
+  readonly requests: SeenRequest[] = []
+  readonly complaints: string[] = []
+  readonly writes = { commits: 0, rows: 0 }
+  readonly #folder = mkdtempSync(join(tmpdir(), 'adsum-test-'))
+  readonly #options: ServerOptions
+  #config: NonNullable<ServerOptions['config']>
+  readonly #memory = createMemoryStore()
+  #given: Readonly<Record<string, unknown>>
+  #app: App | null = null
+  #store: CuttableStore | null = null
+
+  constructor(options: ServerOptions) {
+    this.#options = options
+    this.#config = options.config ?? {}
+    this.#given = options.config ?? {}
+    this.clock = options.clock ?? new ManualClock()
+  }
+
+  get url(): string {
+    return this.#running.addresses[0]?.url ?? ''
+  }
+
+  get store(): Store {
+    if (this.#store === null) throw new Error('the server does not run')
+    return this.#store.store
+  }
+
+  async start(): Promise<void> {
+    this.#app = await startApp({
+      config: this.#readConfig(),
+      clock: this.clock,
+      random: systemRandom(),
+      log: this.#log(),
+      openStore: async () => (this.#store = cuttable(await this.#openStore(), this.writes)).store,
+      passwordCosts: PASSWORD_COSTS,
+    })
+  }
+
+  async request(method: string, path: string, options: RequestOptions = {}): Promise<Reply> {
+    const query = new URLSearchParams(
+      Object.entries(options.query ?? {}).map(([key, value]) => [key, String(value)]),
+    )
+    const body = options.rawBody ?? (options.body === undefined ? null : JSON.stringify(options.body))
+    const response = await fetch(`${this.url}${path}${query.size > 0 ? `?${query}` : ''}`, {
+      method,
+      headers: {
+        ...(options.token !== undefined && { authorization: `Bearer ${options.token}` }),
+        ...options.headers,
+      },
+      body: body as BodyInit | null,
+      signal: options.signal ?? null,
+    })
+    const text = await response.text()
+    return { status: response.status, headers: response.headers, text, body: asJson(text) }
+  }
+
+  async registers(name: string, { deviceId }: { readonly deviceId?: string } = {}): Promise<Actor> {
+    const password = `${name}'s password`
+    const body = {
+      username: name,
+      password,
+      auth: { type: 'm.login.dummy' },
+      ...(deviceId !== undefined && { device_id: deviceId }),
+    }
+    const reply = await this.request('POST', '/_matrix/client/v3/register', { body })
+    expect(reply.status, reply.text).toBe(200)
+    return this.#actor(name, password, reply.body)
+  }
+
+  async logsIn(actor: Actor, deviceId?: string): Promise<Actor> {
+    const reply = await this.request('POST', '/_matrix/client/v3/login', {
+      body: {
+        type: 'm.login.password',
+        identifier: { type: 'm.id.user', user: actor.name },
+        password: actor.password,
+        ...(deviceId !== undefined && { device_id: deviceId }),
+      },
+    })
+    expect(reply.status, reply.text).toBe(200)
+    return this.#actor(actor.name, actor.password, reply.body)
+  }
+
+  parked(count: number): Promise<void> {
+    return until(
+      () => this.#running.parked === count,
+      `${count} parked requests (${this.#running.parked} are)`,
+    )
+  }
+
+  async quiet(): Promise<void> {
+    // Clients may begin the next request some turns after they got the last answer.
+    for (let calm = 0; calm < 20; calm += 1) {
+      await until(() => this.#running.inFlight === this.#running.parked, 'quiet')
+      await settle(2)
+    }
+  }
+
+  async registersGuest(name = 'guest'): Promise<Actor> {
+    const userId = `@${name}:${this.name}` as UserId
+    const [deviceId, token] = ['GUEST' as DeviceId, `adsum_guest_${name}`]
+    const createdTs = this.clock.now()
+    const account = {
+      userId,
+      passwordHash: null,
+      admin: 0,
+      guest: 1,
+      createdTs,
+      deactivatedTs: null,
+    } as const
+    const device = { userId, deviceId, displayName: null, createdTs, lastSeenTs: null, lastSeenIp: null }
+    await this.store.commit([
+      { put: 'accounts', row: account },
+      { put: 'devices', row: device },
+      { put: 'tokens', row: { tokenHash: hashAccessToken(token), userId, deviceId, createdTs } },
+    ])
+    return this.#actor(name, '', { user_id: userId, device_id: deviceId, access_token: token })
+  }
+
+  async restarts({ end = 'clean', config = {} }: Restart = {}): Promise<void> {
+    this.#given = { ...this.#given, ...config }
+    if (end === 'unclean') this.#store?.cut()
+    await this.#stop()
+    await this.start()
+  }
+
+  async close(): Promise<void> {
+    await this.#stop()
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  async #stop(): Promise<void> {
+    const app = this.#running
+    this.#app = null
+    await app.close()
+  }
+
+  get #running(): App {
+    if (this.#app === null) throw new Error('the server does not run')
+    return this.#app
+  }
+
+  #readConfig(): Config {
+    const file = join(this.#folder, 'adsum.yaml')
+    const own = {
+      server_name: this.name,
+      data_dir: this.#folder,
+      listeners: [{ port: 0, resources: RESOURCES }],
+    }
+    // JSON is YAML.
+    writeFileSync(file, JSON.stringify({ ...own, rate_limits: { enabled: false }, ...this.#given }))
+    const outcome = readConfig({ files: [file], env: {} })
+    if (outcome.kind === 'problems') throw new Error(outcome.problems.join('\n'))
+    return outcome.config
+  }
+
+  async #openStore(): Promise<Store> {
+    if (this.#options.store === 'sqlite') return openSqliteStore({ path: join(this.#folder, 'adsum.db') })
+    return { ...methodsOf(this.#memory), close: async () => {} }
+  }
+
+  #log(): Log {
+    const complain = (fields: object, message: string): void => {
+      this.complaints.push(
+        `${message} ${JSON.stringify(fields, (_, value: unknown) => (value instanceof Error ? value.stack : value))}`,
+      )
+    }
+    return {
+      debug: (fields) => {
+        const { method, path } = fields as Partial<SeenRequest>
+        if (method !== undefined && path !== undefined) this.requests.push({ method, path })
+      },
+      info: () => {},
+      warn: complain,
+      error: complain,
+    }
+  }
+
+  #actor(name: string, password: string, body: JsonObject): Actor {
+    const session: Session = {
+      userId: body['user_id'] as string,
+      deviceId: body['device_id'] as string,
+      token: body['access_token'] as string,
+    }
+    return new Actor(name, password, session, (method, path, options) => this.request(method, path, options))
+  }
+}
+
+interface CuttableStore {
+  readonly store: Store
+  /** From here on commits reach nothing, as after a kill. */
+  cut(): void
+}
+
+function cuttable(inner: Store, writes: { commits: number; rows: number }): CuttableStore {
+  let isCut = false
+  const store: Store = {
+    ...methodsOf(inner),
+    async commit(rows) {
+      if (isCut) return
+      writes.commits += 1
+      writes.rows += rows.length
+      await inner.commit(rows)
+    },
+  }
+  return { store, cut: () => void (isCut = true) }
+}
+
+/** The methods of a store, bound to it, so that some of them can be replaced. */
+function methodsOf(store: Store): Store {
+  const names = new Set<string>()
+  for (let at: object = store; at !== Object.prototype; at = Object.getPrototypeOf(at) as object)
+    for (const name of Object.getOwnPropertyNames(at)) if (name !== 'constructor') names.add(name)
+  const methods = [...names].map((name) => [name, store[name as keyof Store]] as const)
+  return Object.fromEntries(
+    methods
+      .filter(([, value]) => typeof value === 'function')
+      .map(([name, value]) => [name, (value as () => unknown).bind(store)]),
+  ) as unknown as Store
+}
+
+function asJson(text: string): JsonObject {
+  try {
+    return JSON.parse(text) as JsonObject
+  } catch {
+    return {}
+  }
+}
