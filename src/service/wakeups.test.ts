@@ -130,7 +130,27 @@ test('L-18 more requests than the server holds are refused with 429', () => {
   )
   first.end()
   expect(() => park({ deviceId: LAPTOP })).not.toThrow()
-  expect(wakeups.parked).toBe(2)
+  expect(wakeups.parked).toBe(0)
+})
+
+test('only requests that wait now count as parked', async () => {
+  const { clock, wakeups, park } = world()
+  const parked = park()
+  expect(wakeups.parked).toBe(0)
+  void parked.wait(30_000)
+  expect(wakeups.parked).toBe(1)
+  wakeups.users([ALICE], 'rooms')
+  wakeups.users([ALICE], 'rooms')
+  expect(wakeups.parked).toBe(0)
+  await settle()
+  // The second wake came while the first was being released.
+  await parked.wait(30_000)
+  void parked.wait(30_000)
+  expect(wakeups.parked).toBe(1)
+  await clock.advance(30_000)
+  expect(wakeups.parked).toBe(0)
+  parked.end()
+  expect(wakeups.parked).toBe(0)
 })
 
 test('L-18 an ended request leaves nothing behind: no entry, no timer, no listener', async () => {

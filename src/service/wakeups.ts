@@ -28,7 +28,7 @@ export interface ParkRequest {
 
 export interface Wakeups extends Wake {
   register(request: ParkRequest): Parked
-  /** Requests registered and not yet ended. */
+  /** Requests that wait now; those being answered are not among them. */
   readonly parked: number
   /** Answers every waiting request with `closed`, and every later one at once. */
   close(): void
@@ -47,6 +47,11 @@ const RELEASE_SLICE = 128
 /** How soon to come back when too many requests are waiting. */
 const FULL_RETRY_MS = 5_000
 
+interface Counts {
+  registered: number
+  waiting: number
+}
+
 export function createWakeups(options: WakeupsOptions): Wakeups {
   return new Registry(options)
 }
@@ -56,7 +61,7 @@ class Registry implements Wakeups {
   readonly #parkedMax: number
   readonly #parkedPerDeviceMax: number
   readonly #byUser = new Map<UserId, Set<ParkedRequest>>()
-  #parked = 0
+  readonly #counts: Counts = { registered: 0, waiting: 0 }
   #isClosed = false
   /** Woken and waiting for their slice; bounded by `parkedMax`. */
   #releasing: ParkedRequest[] = []
@@ -69,18 +74,18 @@ class Registry implements Wakeups {
   }
 
   get parked(): number {
-    return this.#parked
+    return this.#counts.waiting
   }
 
   register(request: ParkRequest): Parked {
-    if (this.#parked >= this.#parkedMax)
+    if (this.#counts.registered >= this.#parkedMax)
       throw refuse.limitExceeded('Too many requests are waiting', { retry_after_ms: FULL_RETRY_MS })
     const ofUser = this.#byUser.get(request.userId) ?? new Set()
     this.#endOldest(ofUser, request.deviceId)
-    const parked = new ParkedRequest(request, this.#clock, () => this.#forget(parked))
+    const parked = new ParkedRequest(request, this.#clock, this.#counts, () => this.#forget(parked))
     ofUser.add(parked)
     this.#byUser.set(request.userId, ofUser)
-    this.#parked += 1
+    this.#counts.registered += 1
     if (this.#isClosed) parked.settle('closed')
     return parked
   }
@@ -127,7 +132,7 @@ class Registry implements Wakeups {
   #forget(parked: ParkedRequest): void {
     const ofUser = this.#byUser.get(parked.userId)
     if (ofUser?.delete(parked) !== true) return
-    this.#parked -= 1
+    this.#counts.registered -= 1
     if (ofUser.size === 0) this.#byUser.delete(parked.userId)
   }
 }
@@ -138,6 +143,7 @@ class ParkedRequest implements Parked {
   readonly topics: readonly WakeTopic[]
   readonly #clock: Clock
   readonly #signal: AbortSignal
+  readonly #counts: Counts
   readonly #forget: () => void
   readonly #onAbort = (): void => this.settle('aborted')
   /** What the current or next wait ends with; null while nothing happened. */
@@ -145,12 +151,18 @@ class ParkedRequest implements Parked {
   #resolve: ((outcome: WakeOutcome) => void) | null = null
   #timer: Timer | null = null
 
-  constructor({ userId, deviceId, topics, signal }: ParkRequest, clock: Clock, forget: () => void) {
+  constructor(
+    { userId, deviceId, topics, signal }: ParkRequest,
+    clock: Clock,
+    counts: Counts,
+    forget: () => void,
+  ) {
     this.userId = userId
     this.deviceId = deviceId
     this.topics = topics
     this.#clock = clock
     this.#signal = signal
+    this.#counts = counts
     this.#forget = forget
     if (signal.aborted) this.#outcome = 'aborted'
     else signal.addEventListener('abort', this.#onAbort, { once: true })
@@ -164,8 +176,12 @@ class ParkedRequest implements Parked {
   wait(timeoutMs: Millis): Promise<WakeOutcome> {
     return new Promise((resolve) => {
       this.#resolve = resolve
-      if (this.#outcome !== null) this.release()
-      else this.#timer = this.#clock.after(timeoutMs, () => this.settle('timeout'))
+      if (this.#outcome !== null) {
+        this.release()
+        return
+      }
+      this.#counts.waiting += 1
+      this.#timer = this.#clock.after(timeoutMs, () => this.settle('timeout'))
     })
   }
 
@@ -177,9 +193,10 @@ class ParkedRequest implements Parked {
 
   /** Notes what happened, to be released with a slice; false if nobody waits or one was noted already. */
   mark(outcome: WakeOutcome): boolean {
-    const isFirst = this.#outcome === null
-    if (isFirst || this.#outcome === 'woken') this.#outcome = outcome
-    return isFirst && this.#resolve !== null
+    const endsWait = this.#outcome === null && this.#resolve !== null
+    if (!this.isOver) this.#outcome = outcome
+    if (endsWait) this.#counts.waiting -= 1
+    return endsWait
   }
 
   /** The same, now. */
