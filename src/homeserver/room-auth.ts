@@ -1,7 +1,7 @@
 import { parseUserId, serverOf, type RoomId } from '../matrix/ids.ts'
 import { own, type Json } from '../matrix/json.ts'
 import { authEventKeys, createEventIdOf, stateKeyOf, type RoomEvent } from '../matrix/room-event.ts'
-import { roomVersion, type RoomVersion } from '../matrix/room-version/index.ts'
+import { declaredRoomVersion, type RoomVersion } from '../matrix/room-version/index.ts'
 import { membershipOf, type AuthState } from './auth-state.ts'
 import { ALLOWED, rejected, type AuthVerdict } from './auth-verdict.ts'
 import { inviteLevel, levelOf, requiredLevel } from './power-levels.ts'
@@ -43,8 +43,7 @@ function authorizeCreate({ pdu }: RoomEvent, version: RoomVersion): AuthVerdict 
   } else if (pdu.room_id === undefined || domainOf(pdu.room_id) !== serverOf(pdu.sender)) {
     return rejected('1b', 'The room ID is of another server than the sender')
   }
-  const declared = own(content, 'room_version')
-  if (declared !== undefined && (typeof declared !== 'string' || roomVersion(declared) === null)) {
+  if (own(content, 'room_version') !== undefined && declaredRoomVersion(content) === null) {
     return rejected('1d', 'The room version is not known')
   }
   if (version.creator === 'content' && own(content, 'creator') === undefined) {

@@ -70,9 +70,7 @@ function servedPdu({ pdu }: RoomEvent, { redactedBy, version }: ClientEventConte
 /** Clients of all ages find the target in both places. */
 function withRedacts(client: ClientEvent, pdu: Pdu, version: RoomVersion): ClientEvent {
   const redacts = redactionTarget(pdu, version)
-  if (redacts === undefined) return client
-  if (version.redactsInContent) return { ...client, redacts }
-  return { ...client, redacts, content: { ...pdu.content, redacts } }
+  return redacts === undefined ? client : { ...client, redacts, content: { ...pdu.content, redacts } }
 }
 
 function unsignedOf({ pdu }: RoomEvent, context: ClientEventContext): JsonObject {

@@ -10,6 +10,9 @@ const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex')
 const KEY_VERSION = /^[a-zA-Z0-9_]+$/
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/
 
+/** Signatures as they stand in JSON. */
+export type Signed = { signatures: { [server: string]: { [keyId: string]: string } } }
+
 /** Our half of an ed25519 key; signs, and never shows its secret. */
 export class SigningKey {
   /** `ed25519:<version>`. */
@@ -64,7 +67,7 @@ export function signedBytes(object: JsonObject): Uint8Array {
 }
 
 /** A copy of `object` with our signature beside those that it has. */
-export function signJson<T extends JsonObject>(object: T, server: string, key: SigningKey): T {
+export function signJson<T extends JsonObject>(object: T, server: string, key: SigningKey): T & Signed {
   return withSignature(object, server, key.keyId, signBytes(signedBytes(object), key))
 }
 
@@ -74,12 +77,12 @@ export function withSignature<T extends JsonObject>(
   server: string,
   keyId: string,
   signature: string,
-): T {
+): T & Signed {
   const present = own(object, 'signatures')
   const signatures = isJsonObject(present) ? present : {}
   const ofServer = own(signatures, server)
   const merged = { ...(isJsonObject(ofServer) ? ofServer : {}), [keyId]: signature }
-  return { ...object, signatures: { ...signatures, [server]: merged } }
+  return { ...object, signatures: { ...signatures, [server]: merged } } as T & Signed
 }
 
 /**

@@ -101,9 +101,10 @@ describe('values', () => {
   })
 })
 
-const PIECES = String.raw`{ } [ ] , : "a" "b": "\u00e9" "\x" 1 - 0 1.5 e3 true null fals " \ "__proto__":1`
-  .split(' ')
-  .concat(' ', '\n', '\u00a0', '"\t"', '\ufeff')
+const PIECES =
+  String.raw`{ } [ ] , : "a" "b": "\u00e9" "\u12" "\x" 1 - 0 1.5 e3 true null fals " \ "__proto__":1`
+    .split(' ')
+    .concat(' ', '\n', '\u00a0', '"\t"', '\ufeff')
 
 describe('against JSON.parse', () => {
   /** Text that is often JSON, and often just not. */

@@ -87,6 +87,7 @@ export function roomVersion(id: string): RoomVersion | null {
 
 /** The version that a create event's content declares; absent means `1` (R-005). Null if it is not known, or no string. */
 export function declaredRoomVersion(createContent: JsonObject): RoomVersion | null {
-  const id = own(createContent, 'room_version') ?? '1'
+  const declared = own(createContent, 'room_version')
+  const id = declared === undefined ? '1' : declared
   return typeof id === 'string' ? roomVersion(id) : null
 }
