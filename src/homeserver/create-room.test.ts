@@ -197,6 +197,16 @@ describe('the events', () => {
     })
   })
 
+  test('R-145 invitees who block invites are left out; if all do, there is no room', async () => {
+    const house = await aRoomHouse()
+    await house.blocksInvites('bob')
+    const roomId = await house.create('alice', { invite: [BOB, aUser('carol')] })
+    expect(await house.membership(roomId, 'bob')).toBeUndefined()
+    expect(await house.membership(roomId, 'carol')).toBe('invite')
+    expect(await refusal(house.create('alice', { invite: [BOB] }))).toBe('403 M_INVITE_BLOCKED')
+    expect(await house.store.all('rooms')).toHaveLength(1)
+  })
+
   test('invitees of other servers are dropped while they cannot be reached', async () => {
     const house = await aRoomHouse()
     const roomId = await house.create('alice', { invite: ['@eve:away.example', BOB] })

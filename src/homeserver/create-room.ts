@@ -5,10 +5,11 @@ import { parseUserId, serverOf, type RoomAlias, type RoomId, type UserId } from 
 import { isJsonObject, own, type JsonObject } from '../matrix/json.ts'
 import { roomVersion, type RoomVersion } from '../matrix/room-version/index.ts'
 import type { Requester } from '../ports/directory.ts'
-import type { Row } from '../ports/store.ts'
+import type { Row, Store } from '../ports/store.ts'
 import type { Aliases, ReservedAlias } from './aliases.ts'
 import { checkContent } from './event-checks.ts'
 import type { EventDraft } from './event-making.ts'
+import { blocksInvites } from './invite-permission.ts'
 import { memberContent, profileOf, type MemberContentDeps } from './member-content.ts'
 import type { PublicRooms } from './public-rooms.ts'
 import { defaultPowerLevels, presetState, trustsInvitees, type Preset } from './room-presets.ts'
@@ -42,6 +43,7 @@ export interface CreatedRoom {
 }
 
 export interface CreateRoomDeps extends MemberContentDeps {
+  readonly store: Pick<Store, 'accountData'>
   readonly clock: Pick<Clock, 'now'>
   readonly random: Random
   readonly writer: Pick<RoomWriter, 'create'>
@@ -78,8 +80,9 @@ export async function createRoom(
   request: CreateRoomRequest,
 ): Promise<CreatedRoom> {
   const version = versionOf(deps, request)
-  const invitees = inviteesOf(deps, requester.userId, request)
+  const named = inviteesOf(deps, requester.userId, request)
   refuseUnsupported(request)
+  const invitees = await reachable(deps, named)
   const creatorProfile = await profileOf(deps, requester.userId)
   const invites = await invitesOf(deps, requester.userId, request, invitees)
   const reserved =
@@ -155,6 +158,14 @@ function inviteesOf({ serverName }: CreateRoomDeps, creator: UserId, request: Cr
     if (userId !== creator && serverOf(userId) === serverName) invitees.add(userId)
   }
   return [...invitees]
+}
+
+/** Those who take invites; if nobody does, the room would be pointless. */
+async function reachable({ store }: CreateRoomDeps, named: readonly UserId[]): Promise<UserId[]> {
+  const blocks = await Promise.all(named.map((userId) => blocksInvites(store, userId)))
+  const invitees = named.filter((_, index) => blocks[index] === false)
+  if (named.length > 0 && invitees.length === 0) throw refuse.inviteBlocked()
+  return invitees
 }
 
 function refuseUnsupported({

@@ -326,6 +326,19 @@ describe('what others do', () => {
     expect(await memberEvents(house, roomId, 'dave')).toHaveLength(2)
   })
 
+  test('R-145 who blocks invites is not invited', async () => {
+    const house = await aRoomHouse()
+    const roomId = await house.create('alice')
+    await house.blocksInvites('bob')
+    const inviting = house.rooms.membership.invite(as('alice'), { roomId, target: BOB })
+    expect(await refusal(inviting)).toBe('403 M_INVITE_BLOCKED')
+    const content = { membership: 'invite' }
+    const sending = house.state('alice', roomId, 'm.room.member', content, BOB)
+    expect(await refusal(sending)).toBe('403 M_INVITE_BLOCKED')
+    await house.blocksInvites('bob', 'allow')
+    await house.rooms.membership.invite(as('alice'), { roomId, target: BOB })
+  })
+
   test('R-056 users of other servers cannot be invited yet; to a closed room never', async () => {
     const house = await aRoomHouse()
     const target = '@eve:away.example' as typeof BOB

@@ -16,6 +16,7 @@ import { membershipOf } from './auth-state.ts'
 import { inEachRoom } from './each-room.ts'
 import { sameJson } from './event-checks.ts'
 import type { EventDraft } from './event-making.ts'
+import { blocksInvites } from './invite-permission.ts'
 import { memberContent, ownKeys, profileOf, reasonKey, type MemberContentDeps } from './member-content.ts'
 import type { Membership, Memberships } from './memberships.ts'
 import { authorisingKeys } from './restricted-join.ts'
@@ -44,7 +45,7 @@ export interface MembershipChange {
   leave(requester: Requester, roomId: RoomId, reason: string | undefined): Promise<void>
   /** @throws M_UNKNOWN while the user is in the room, M_NOT_FOUND if he never was */
   forget(requester: Requester, roomId: RoomId): Promise<void>
-  /** @throws M_UNKNOWN for users of other servers, which cannot be reached yet */
+  /** @throws M_UNKNOWN for users of other servers, which cannot be reached yet; M_INVITE_BLOCKED */
   invite(requester: Requester, request: MembershipRequest): Promise<void>
   kick(requester: Requester, request: MembershipRequest): Promise<void>
   ban(requester: Requester, request: MembershipRequest): Promise<void>
@@ -62,7 +63,7 @@ export interface MembershipChange {
 export type MemberDraft = EventDraft & { readonly stateKey: string }
 
 export interface MembershipChangeDeps extends MemberContentDeps {
-  readonly store: Pick<Store, 'memberships'>
+  readonly store: Pick<Store, 'accountData' | 'memberships'>
   readonly stream: Pick<Stream, 'commit'>
   readonly memberships: Memberships
   readonly states: RoomStates
@@ -126,7 +127,7 @@ export function createMembershipChange(deps: MembershipChangeDeps): MembershipCh
     },
     async invite(requester, request) {
       await changeOther(requester, request, async (state) => {
-        refuseRemote(deps, state, request.target)
+        await refuseUnreachable(deps, state, request.target)
         return memberContent('invite', await profileOf(deps, request.target), reasonKey(request.reason))
       })
     },
@@ -233,8 +234,15 @@ function isSame(state: RoomState, userId: UserId, content: JsonObject): boolean 
   return current !== undefined && sameJson(current, content)
 }
 
-function refuseRemote({ serverName }: MembershipChangeDeps, state: RoomState, target: UserId): void {
-  if (serverOf(target) === serverName) return
+async function refuseUnreachable(
+  { serverName, store }: MembershipChangeDeps,
+  state: RoomState,
+  target: UserId,
+): Promise<void> {
+  if (serverOf(target) === serverName) {
+    if (await blocksInvites(store, target)) throw refuse.inviteBlocked()
+    return
+  }
   if (own(contentIn(state, 'm.room.create') ?? {}, 'm.federate') === false)
     throw refuse.forbidden('The room is closed to users of other servers')
   throw refuse.unknown('Users of other servers cannot be invited: this server has no room federation yet')
@@ -256,7 +264,7 @@ async function decideMember(
     content: memberContent(membership, ...parts),
   })
   if (membership === 'invite') {
-    refuseRemote(deps, state, target)
+    await refuseUnreachable(deps, state, target)
     const { displayname: _name, avatar_url: _avatar, ...others } = keys
     return withContent(others, await profileOf(deps, target))
   }

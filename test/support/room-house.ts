@@ -51,6 +51,8 @@ export interface RoomHouse {
   /** The content in the current state. */
   content(roomId: RoomId, type: string, stateKey?: string): Promise<JsonObject | undefined>
   membership(roomId: RoomId, name: string): Promise<string | undefined>
+  /** Sets the default action of the user's invite permissions. */
+  blocksInvites(name: string, action?: 'block' | 'allow'): Promise<void>
 }
 
 export interface RoomHouseOptions {
@@ -133,6 +135,13 @@ export async function aRoomHouse(options: RoomHouseOptions = {}): Promise<RoomHo
     async membership(roomId, name) {
       const content = await house.content(roomId, 'm.room.member', aUser(name))
       return content?.['membership'] as string | undefined
+    },
+    async blocksInvites(name, action = 'block') {
+      const json = JSON.stringify({ default_action: action })
+      const type = 'm.invite_permission_config'
+      await stream.commit((next) => [
+        { put: 'accountData', row: { userId: aUser(name), roomId: '', type, json, pos: next() } },
+      ])
     },
   }
   return house
