@@ -8,7 +8,7 @@ import { readPassword } from './app/terminal.ts'
 process.stdout.on('error', () => {})
 process.stderr.on('error', () => {})
 
-process.exitCode = await runCli(process.argv.slice(2), {
+const code = await runCli(process.argv.slice(2), {
   env: process.env,
   stdout: (text) => void process.stdout.write(text),
   stderr: (text) => void process.stderr.write(text),
@@ -21,3 +21,6 @@ process.exitCode = await runCli(process.argv.slice(2), {
   startApp,
   openAccounts,
 })
+
+// A command that failed may have left something open that would keep the process alive.
+if (code !== 0) process.exit(code)

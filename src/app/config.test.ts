@@ -150,6 +150,7 @@ test('a file that is not there, or not YAML, is a problem with its place', () =>
   expect(problemsOf(['data_dir: *nowhere'])[0]).toMatch(/^file:1:\d+: /)
   expect(problemsOf(['__proto__: 1\ntoString: 2\npresence: { constructor: 3 }']).length).toBe(3)
   expect(problemsOf([''])).toEqual([])
+  expect(problemsOf(['listeners: &a [*a]']).join('\n')).toContain('nested too deeply')
 })
 
 test('options that contradict each other are said', () => {

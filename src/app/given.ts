@@ -27,8 +27,8 @@ export interface Problem {
   readonly message: string
 }
 
-/** How deep a file may nest; no option needs more than four. */
-const LEVELS_MAX = 20
+/** How deep a file may nest, aliases followed; no option needs more than five. */
+const LEVELS_MAX = 8
 
 /** The document of one YAML text, read by the rules of YAML 1.1 (`yes` is true, `<<` merges); null if it is broken or empty. */
 export function readYaml(text: string, name: string, problems: Problem[]): Given | null {

@@ -182,6 +182,7 @@ describe('tokens', () => {
     expectError(empty, 401, 'M_MISSING_TOKEN')
     const basic = await ask(`${V3_PREFIX}/whoami`, { headers: { authorization: 'Basic alice-token' } })
     expectError(basic, 401, 'M_MISSING_TOKEN')
+    expectError(await ask('/_matrix/client/r0/whoami?access_token='), 401, 'M_MISSING_TOKEN')
     expect(calls).toEqual([])
   })
 
@@ -368,7 +369,7 @@ describe('paths and methods', () => {
   test('requests as proxies and odd clients write them are served', async () => {
     await start(ROUTES)
     const heads = [
-      `GET http://elsewhere${V3_PREFIX}/nothing?a=b HTTP/1.1\r\nHost: hs\r\n`,
+      `GET http://elsewhere${V3_PREFIX}/profile/@alice:hs?a=b HTTP/1.1\r\nHost: hs\r\n`,
       `GET ${V3_PREFIX}/nothing HTTP/1.1\r\n`,
       `GET ${V3_PREFIX}/nothing HTTP/1.1\r\nHost: hs\r\nExpect: banana\r\n`,
       `GET ${V3_PREFIX}/nothing HTTP/1.0\r\n`,
@@ -379,6 +380,7 @@ describe('paths and methods', () => {
       await until(() => raw.closed, 'it was answered')
       expect(raw.text).toMatch(/^HTTP\/1\.1 200 /)
     }
+    expect(calls.map(({ rawPath }) => rawPath)).toEqual([`${V3_PREFIX}/profile/@alice:hs`])
   })
 
   test('routes of a resource that the listener does not have are unknown on it', async () => {
