@@ -265,7 +265,10 @@ describe('leave and forget', () => {
     expect(await refusal(membership.forget(as('bob'), roomId))).toBe('400 M_UNKNOWN')
     await membership.leave(as('bob'), roomId, undefined)
     await membership.forget(as('bob'), roomId)
+    let commits = 0
+    house.stream.observe(() => (commits += 1))
     await membership.forget(as('bob'), roomId)
+    expect(commits).toBe(0)
     expect(await forgotten(house, roomId)).toBe(1)
     await house.join('bob', roomId)
     expect(await forgotten(house, roomId)).toBe(0)
@@ -411,6 +414,7 @@ describe('what others do', () => {
     await membership.ban(as('alice'), about)
     await membership.ban(as('alice'), about)
     expect(await memberEvents(house, roomId, 'bob')).toEqual([{ membership: 'ban' }])
+    expect(await refusal(membership.ban(as('carol'), about))).toBe(FORBIDDEN)
     expect(await refusal(house.join('bob', roomId))).toBe(FORBIDDEN)
     expect(await refusal(membership.knock(as('bob'), roomId, {}))).toBe(FORBIDDEN)
     expect(await refusal(membership.invite(as('alice'), about))).toBe(FORBIDDEN)

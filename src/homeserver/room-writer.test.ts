@@ -275,6 +275,28 @@ describe('what others are told', () => {
     expect(await house.membership(roomId, 'bob')).toBe('join')
   })
 
+  test('a commit that was done but not confirmed is found again', async () => {
+    const store = createMemoryStore()
+    let fails = false
+    const house = await aRoomHouse({
+      store: {
+        ...store,
+        async commit(writes) {
+          await store.commit(writes)
+          if (fails) throw new Error('the answer was lost')
+        },
+      },
+    })
+    const roomId = await house.publicRoom('11')
+    fails = true
+    await expect(house.state('alice', roomId, 'm.room.name', { name: 'x' })).rejects.toThrow('was lost')
+    fails = false
+    expect(await house.content(roomId, 'm.room.name')).toEqual({ name: 'x' })
+    const eventId = await house.message('alice', roomId, 'next')
+    const rows = await store.events((await house.pdu(eventId)).prev_events)
+    expect(rows.map((row) => row.type)).toEqual(['m.room.name'])
+  })
+
   test('a room that is not known is refused like one that the user is not in', async () => {
     const house = await aRoomHouse()
     const roomId = await house.publicRoom('11')

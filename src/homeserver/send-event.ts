@@ -183,10 +183,9 @@ async function checkReaction(deps: SendEventDeps, state: RoomState, draft: Event
     const other = annotationIn(stored.event.pdu.content)
     return other?.target === annotation.target && other.key === annotation.key
   }
-  const candidates = later.filter(
-    (row) => row.type === draft.type && row.sender === draft.sender && row.redactedBy === null,
-  )
-  if (candidates.some((row) => isSame(deps.states.storedEvent(row)))) throw refuse.duplicateAnnotation()
+  const mine = later.filter((row) => row.type === draft.type && row.sender === draft.sender)
+  // A redacted one says nothing any more.
+  if (mine.some((row) => isSame(deps.states.storedEvent(row)))) throw refuse.duplicateAnnotation()
 }
 
 function annotationIn(content: JsonObject): { readonly target: EventId; readonly key: string } | null {

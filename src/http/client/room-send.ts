@@ -9,7 +9,12 @@ export interface RoomSendDeps {
 }
 
 /** ROOMS-SPEC §5.6. */
-export function roomSendRoutes({ events }: RoomSendDeps): Route[] {
+export function roomSendRoutes(deps: RoomSendDeps): Route[] {
+  return [...onceRoutes(deps), ...stateRoutes(deps)]
+}
+
+/** Those with a transaction ID. */
+function onceRoutes({ events }: RoomSendDeps): Route[] {
   return [
     route({
       method: 'PUT',
@@ -25,6 +30,30 @@ export function roomSendRoutes({ events }: RoomSendDeps): Route[] {
         return eventBody(await events.send(requester, event, transactionOf(call)))
       },
     }),
+    route({
+      method: 'PUT',
+      path: '/rooms/:roomId/redact/:eventId/:txnId',
+      under: MODERN,
+      auth: 'member',
+      limit: 'message',
+      body: reasonBody,
+      emptyBody: true,
+      strictJson: true,
+      handle: async (call) => {
+        const { requester, params, body } = call
+        const redaction = {
+          roomId: roomIdParam(params.roomId),
+          target: eventIdParam(params.eventId),
+          reason: body.reason,
+        }
+        return eventBody(await events.redact(requester, redaction, transactionOf(call)))
+      },
+    }),
+  ]
+}
+
+function stateRoutes({ events }: RoomSendDeps): Route[] {
+  return [
     route({
       method: 'PUT',
       path: '/rooms/:roomId/state/:eventType/:stateKey',
@@ -52,25 +81,6 @@ export function roomSendRoutes({ events }: RoomSendDeps): Route[] {
         const roomId = roomIdParam(params.roomId)
         const event = { roomId, type: params.eventType, stateKey: '', content: body }
         return eventBody(await events.sendState(requester, event))
-      },
-    }),
-    route({
-      method: 'PUT',
-      path: '/rooms/:roomId/redact/:eventId/:txnId',
-      under: MODERN,
-      auth: 'member',
-      limit: 'message',
-      body: reasonBody,
-      emptyBody: true,
-      strictJson: true,
-      handle: async (call) => {
-        const { requester, params, body } = call
-        const redaction = {
-          roomId: roomIdParam(params.roomId),
-          target: eventIdParam(params.eventId),
-          reason: body.reason,
-        }
-        return eventBody(await events.redact(requester, redaction, transactionOf(call)))
       },
     }),
   ]
