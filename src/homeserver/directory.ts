@@ -1,5 +1,6 @@
-import { LRUCache } from 'lru-cache'
+import type { LRUCache } from 'lru-cache'
 import type { Clock, Millis } from '../base/clock.ts'
+import { createLru } from '../base/lru.ts'
 import type { DeviceId, UserId } from '../matrix/ids.ts'
 import type { Directory, PublicProfile, Requester } from '../ports/directory.ts'
 import type { Row, Store } from '../ports/store.ts'
@@ -53,10 +54,7 @@ class Tokens {
 
   constructor(deps: DirectoryDeps) {
     this.#deps = deps
-    this.#known = new LRUCache({
-      max: deps.requestersMax,
-      dispose: (known, hash) => this.#unlist(known.requester.userId, hash),
-    })
+    this.#known = createLru(deps.requestersMax, (known, hash) => this.#unlist(known.requester.userId, hash))
   }
 
   async requester(accessToken: string, ip: string | null): Promise<Requester | null> {
@@ -114,7 +112,7 @@ class Profiles {
 
   constructor(deps: DirectoryDeps) {
     this.#store = deps.store
-    this.#known = new LRUCache({ max: deps.profilesMax })
+    this.#known = createLru(deps.profilesMax)
   }
 
   async of(userIds: readonly UserId[]): Promise<ReadonlyMap<UserId, PublicProfile>> {

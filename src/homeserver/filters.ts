@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
+import { createLru } from '../base/lru.ts'
 import { refuse } from '../matrix/errors.ts'
 import { filterSchema, type Filter } from '../matrix/filter.ts'
 import type { UserId } from '../matrix/ids.ts'
@@ -31,7 +31,7 @@ export function createFilters(deps: {
   readonly filtersMax: number
 }): Filters {
   const { store } = deps
-  const known = new LRUCache<string, Filter>({ max: deps.filtersMax })
+  const known = createLru<string, Filter>(deps.filtersMax)
 
   const get = async (userId: UserId, filterId: string): Promise<Filter | null> => {
     const key = `${userId}\u0000${filterId}`

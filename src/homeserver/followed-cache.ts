@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { createLru } from '../base/lru.ts'
 import type { Write } from '../ports/store.ts'
 import type { Stream } from './stream.ts'
 
@@ -19,7 +19,7 @@ export function createFollowedCache<Value extends {}>(deps: {
   readonly keyOf: (write: Write) => string | null
 }): FollowedCache<Value> {
   const { stream, entriesMax, load, keyOf } = deps
-  const entries = new LRUCache<string, Promise<Value>>({ max: entriesMax })
+  const entries = createLru<string, Promise<Value>>(entriesMax)
   stream.observe((writes) => {
     for (const write of writes) {
       const key = keyOf(write)

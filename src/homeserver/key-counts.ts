@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { createLru } from '../base/lru.ts'
 import type { Requester } from '../ports/directory.ts'
 import type { Store, Write } from '../ports/store.ts'
 import type { SyncBody } from '../matrix/sync.ts'
@@ -22,7 +22,7 @@ export function createKeyCounts(deps: {
   readonly devicesMax: number
 }): KeyCountsSource {
   const { store, stream, devicesMax } = deps
-  const known = new LRUCache<string, Promise<KeyCounts>>({ max: devicesMax })
+  const known = createLru<string, Promise<KeyCounts>>(devicesMax)
   stream.observe((writes) => {
     for (const write of writes) {
       const device = deviceOf(write)

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { createLru } from '../base/lru.ts'
 import type { EventId, RoomId } from '../matrix/ids.ts'
 import type { Requester } from '../ports/directory.ts'
 
@@ -15,7 +15,7 @@ interface Sent {
 
 /** Which member events each device was sent, so that lazy loading does not repeat them (ROOMS-SPEC §6.7). */
 export class LazyMembers {
-  readonly #devices = new LRUCache<string, Map<string, Sent>>({ max: DEVICES_MAX })
+  readonly #devices = createLru<string, Map<string, Sent>>(DEVICES_MAX)
 
   /** Was exactly this event in an answer that the device has acknowledged by syncing from `since`? */
   has({ userId, deviceId }: Requester, key: LazyMemberKey, eventId: EventId, since: number): boolean {

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { createLru } from '../base/lru.ts'
 import type { RoomId, UserId } from '../matrix/ids.ts'
 import type { Row, Store } from '../ports/store.ts'
 import type { Stream } from './stream.ts'
@@ -43,7 +43,7 @@ export function createRoomReceipts(deps: {
   readonly roomsMax: number
 }): RoomReceipts {
   const { store, stream, roomsMax } = deps
-  const rooms = new LRUCache<RoomId, Promise<LoadedReceipts>>({ max: roomsMax })
+  const rooms = createLru<RoomId, Promise<LoadedReceipts>>(roomsMax)
 
   const load = async (roomId: RoomId): Promise<LoadedReceipts> => {
     const receipts = new LoadedReceipts()

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { createLru } from '../base/lru.ts'
 import { assert, must } from '../base/assert.ts'
 import type { EventId, RoomId } from '../matrix/ids.ts'
 import type { JsonObject } from '../matrix/json.ts'
@@ -166,7 +166,7 @@ export async function createRoomStates(deps: {
     const version = roomVersion(row.version)
     if (version !== null) versions.set(row.roomId, version)
   }
-  const heads = new LRUCache<RoomId, Promise<RoomHead | null>>({ max: roomsMax })
+  const heads = createLru<RoomId, Promise<RoomHead | null>>(roomsMax)
   const beingWritten = new Set<RoomId>()
   const storedEvent = (row: Row<'events'>): StoredEvent =>
     makeStoredEvent(row, must(versions.get(row.roomId), `the version of ${row.roomId}`))

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
 import type { Clock, Millis } from '../base/clock.ts'
+import { createLru } from '../base/lru.ts'
 import type { Random } from '../base/random.ts'
 import { refuse } from '../matrix/errors.ts'
 
@@ -36,7 +36,7 @@ export interface SharedSecret {
 
 export function createSharedSecret(deps: SharedSecretDeps): SharedSecret {
   const { clock, random } = deps
-  const bornTs = new LRUCache<string, Millis>({ max: deps.noncesMax })
+  const bornTs = createLru<string, Millis>(deps.noncesMax)
   const secret = (): string => {
     if (deps.secret === null || deps.secret === '')
       throw refuse.unknown('Shared-secret registration is not enabled')

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
+import type { LRUCache } from 'lru-cache'
 import type { Clock, Millis } from '../base/clock.ts'
+import { createLru } from '../base/lru.ts'
 import type { Random } from '../base/random.ts'
 import { refuse } from '../matrix/errors.ts'
 import { own, ownString, type JsonObject } from '../matrix/json.ts'
@@ -67,7 +68,7 @@ class UiaSessions implements Uia {
 
   constructor(deps: UiaDeps) {
     this.#deps = deps
-    this.#sessions = new LRUCache({ max: deps.sessionsMax })
+    this.#sessions = createLru(deps.sessionsMax)
   }
 
   async authenticate(request: UiaRequest): Promise<UiaOutcome> {

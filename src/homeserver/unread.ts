@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache'
+import { createLru } from '../base/lru.ts'
 import type { RoomId, UserId } from '../matrix/ids.ts'
 import { isJsonObject, own, ownString } from '../matrix/json.ts'
 import type { Pdu } from '../matrix/room-event.ts'
@@ -65,7 +65,7 @@ export interface UnreadDeps {
 }
 
 export function createUnreadCounter(deps: UnreadDeps): UnreadCounter {
-  const tallies = new LRUCache<string, Tally>({ max: deps.talliesMax })
+  const tallies = createLru<string, Tally>(deps.talliesMax)
   return {
     async count(query) {
       const key = `${query.userId}\u0000${query.roomId}`
