@@ -37,7 +37,6 @@ export const WAITING: Readonly<Record<string, readonly string[]>> = {
   'the rest of the rooms specification': [
     'R-111',
     'R-112',
-    'R-145',
     'R-174',
     'R-184',
     'R-188',

@@ -102,7 +102,7 @@ describe('the graph', () => {
     ])
   })
 
-  test('R-050 a refused event is not stored and never cited', async () => {
+  test('a refused event is not stored and never cited', async () => {
     const house = await aRoomHouse()
     const roomId = await house.publicRoom('11', 'bob')
     const before = await house.pdus(roomId)
