@@ -1,6 +1,6 @@
 import type { LRUCache } from 'lru-cache'
 import type { Clock, Millis } from '../base/clock.ts'
-import { createLru } from '../base/lru.ts'
+import { createLru } from './lru.ts'
 import type { DeviceId, UserId } from '../matrix/ids.ts'
 import type { Directory, PublicProfile, Requester } from '../ports/directory.ts'
 import type { Row, Store } from '../ports/store.ts'

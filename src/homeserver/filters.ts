@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createLru } from '../base/lru.ts'
+import { createLru } from './lru.ts'
 import { refuse } from '../matrix/errors.ts'
 import { filterSchema, type Filter } from '../matrix/filter.ts'
 import type { UserId } from '../matrix/ids.ts'

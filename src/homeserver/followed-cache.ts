@@ -1,4 +1,4 @@
-import { createLru } from '../base/lru.ts'
+import { createLru } from './lru.ts'
 import type { Write } from '../ports/store.ts'
 import type { Stream } from './stream.ts'
 

@@ -1,4 +1,4 @@
-import { createLru } from '../base/lru.ts'
+import { createLru } from './lru.ts'
 import type { Requester } from '../ports/directory.ts'
 import type { Store, Write } from '../ports/store.ts'
 import type { SyncBody } from '../matrix/sync.ts'

@@ -1,4 +1,4 @@
-import { createLru } from '../base/lru.ts'
+import { createLru } from './lru.ts'
 import type { EventId, RoomId } from '../matrix/ids.ts'
 import type { Requester } from '../ports/directory.ts'
 

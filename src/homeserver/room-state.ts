@@ -1,4 +1,4 @@
-import { createLru } from '../base/lru.ts'
+import { createLru } from './lru.ts'
 import { assert, must } from '../base/assert.ts'
 import type { EventId, RoomId } from '../matrix/ids.ts'
 import type { JsonObject } from '../matrix/json.ts'

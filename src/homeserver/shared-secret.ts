@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Clock, Millis } from '../base/clock.ts'
-import { createLru } from '../base/lru.ts'
+import { createLru } from './lru.ts'
 import type { Random } from '../base/random.ts'
 import { refuse } from '../matrix/errors.ts'
 

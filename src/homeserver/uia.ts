@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { LRUCache } from 'lru-cache'
 import type { Clock, Millis } from '../base/clock.ts'
-import { createLru } from '../base/lru.ts'
+import { createLru } from './lru.ts'
 import type { Random } from '../base/random.ts'
 import { refuse } from '../matrix/errors.ts'
 import { own, ownString, type JsonObject } from '../matrix/json.ts'

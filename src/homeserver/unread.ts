@@ -1,4 +1,4 @@
-import { createLru } from '../base/lru.ts'
+import { createLru } from './lru.ts'
 import type { RoomId, UserId } from '../matrix/ids.ts'
 import { isJsonObject, own, ownString } from '../matrix/json.ts'
 import type { Pdu } from '../matrix/room-event.ts'
