@@ -21,7 +21,8 @@ export const BOUNDS = {
   usersInMemoryMax: 20_000,
   roomsInMemoryMax: 1_000,
   filtersInMemoryMax: 10_000,
-  lastSeenFlushMs: 120_000,
+  /** What a crash may lose of `last_seen_ts`; also the only write that an idle, polling device causes. */
+  lastSeenFlushMs: 3_600_000,
   lastSeenDevicesMax: 10_000,
   txnTtlMs: 86_400_000,
   queuePerRoomMax: 200,
