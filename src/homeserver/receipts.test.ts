@@ -12,7 +12,7 @@ async function reads(
   name: string,
   roomId: RoomId,
   eventId: EventId,
-  { type = 'm.read' as ReceiptType, thread = '' } = {},
+  { type = 'm.read', thread = '' }: { type?: ReceiptType; thread?: string } = {},
 ): Promise<void> {
   await house.reading.receipts.report(as(name), roomId, [{ type, eventId, thread }])
 }

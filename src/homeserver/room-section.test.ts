@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { aReadingHouse, bodiesOf, idsOf, keysOf, type ReadingHouse } from '../../test/support/room-reading.ts'
 import { as, aUser } from '../../test/support/room-house.ts'
 import type { Filter } from '../matrix/filter.ts'
-import type { RoomId, UserId } from '../matrix/ids.ts'
+import type { RoomId } from '../matrix/ids.ts'
 import type { JsonObject } from '../matrix/json.ts'
 import { createMemoryStore } from '../store/memory.ts'
 
@@ -36,7 +36,7 @@ describe('what an answer holds', () => {
     await setData(house, 'bob', 'org.example.room', { colour: 'red' }, roomId)
     const invited = await house.create('alice', {
       preset: 'private_chat',
-      invite: ['@bob:home.example' as UserId],
+      invite: [BOB],
     })
     const first = await house.sync('bob')
     const room = first.joined(roomId)
@@ -462,8 +462,10 @@ describe('lazy loading', () => {
     for (let i = 0; i < 10; i += 1) await house.message('alice', roomId, `m${i}`)
     return roomId
   }
-  const membersIn = (events: readonly JsonObject[] | undefined): unknown[] =>
-    (events ?? []).filter((event) => event['type'] === 'm.room.member').map((event) => event['state_key'])
+  const membersIn = (events: readonly JsonObject[] | undefined): string[] =>
+    (events ?? [])
+      .filter((event) => event['type'] === 'm.room.member')
+      .map((event) => event['state_key'] as string)
 
   test('R-209 on an initial sync only the senders and the reader are loaded', async () => {
     const house = await aReadingHouse()

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { pickFields, splitFieldPath } from './event-fields.ts'
 import type { JsonObject } from './json.ts'
