@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts'
+import type { Clock, Millis } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
 import { Engine } from '../engine/engine.ts'
 import type { PresencePolicy } from '../engine/types.ts'
@@ -49,11 +49,13 @@ export async function composePresence(deps: {
 }
 
 function policyOf({ presence }: Config): PresencePolicy {
+  // Switched off, nobody can come back: who was there is offline at once (PRESENCE-SPEC §4.8).
+  const graceMs = (configured: Millis): Millis => (presence.enabled ? configured : 0)
   return {
     idleTimeoutMs: presence.idleTimeoutMs,
     activeWindowMs: presence.lastActiveGranularityMs,
-    offlineGraceMs: presence.syncOnlineTimeoutMs,
-    busyGraceMs: presence.busyOnlineTimeoutMs,
+    offlineGraceMs: graceMs(presence.syncOnlineTimeoutMs),
+    busyGraceMs: graceMs(presence.busyOnlineTimeoutMs),
     offlineCutoffMs: presence.offlineCutoffMs,
     maxRoomMembers: presence.maxRoomMembers,
     hideFromIgnored: presence.hideFromIgnored,

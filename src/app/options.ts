@@ -176,7 +176,8 @@ export const OPTIONS = {
       default: '1m',
       min: '100ms',
       max: '1h',
-      about: 'At most this much of published presence is lost if the machine fails.',
+      about:
+        'At most this much of the last activity times is lost if the machine fails; what others were told is on disk within a second.',
     },
   },
   client_api: {

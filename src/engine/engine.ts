@@ -119,7 +119,7 @@ export class Engine {
   /** What the viewer may see of the user now; null: nothing, whether the user exists or not. */
   view(viewer: UserNum, user: UserNum, now: Millis): PresenceView | null {
     return this.sees(viewer, user)
-      ? this.#shown(viewer, user, this.#log.seqOf(user, viewer === user), now)
+      ? this.#shown(viewer, user, this.#log.seqOf(user, viewer === user), now, false)
       : null
   }
 
@@ -138,7 +138,7 @@ export class Engine {
     const entries: PresenceView[] = []
     for (const [user, place] of inOrder(places, from)) {
       if (!options.accepts(user)) continue
-      const view = this.#shown(viewer, user, place, now)
+      const view = this.#shown(viewer, user, place, now, this.#interest.withholds(viewer, user))
       const isChange = !isEveryone && this.#log.seqOf(user, false) > from.seq
       if (user !== viewer && !isChange && !this.#isWorthTelling(view, options, now)) continue
       if (entries.length === options.limit) return { entries, position: positionAfter(entries) }
@@ -268,10 +268,10 @@ export class Engine {
   }
 
   /** What the viewer is shown of the user at a place of the stream; `offline` and nothing else where they may not see. */
-  #shown(viewer: UserNum, num: UserNum, seq: number, now: Millis): PresenceView {
+  #shown(viewer: UserNum, num: UserNum, seq: number, now: Millis, isWithheld: boolean): PresenceView {
     const user = this.#users[num]
     const isOwn = viewer === num
-    const visible = isOwn || this.#interest.sees(viewer, num)
+    const visible = isOwn || (!isWithheld && this.#interest.sees(viewer, num))
     if (user === undefined || !visible) return { user: num, ...OFFLINE_FACE, hidden: false, seq, visible }
     return { user: num, ...(isOwn ? user.ownFace(now) : { ...user.face(now), hidden: false }), seq, visible }
   }

@@ -251,7 +251,8 @@ class PresenceLoop implements Loop {
 
   /** The one place where effects happen. */
   #perform(effects: Effects): void {
-    for (const write of effects.writes) this.#persist.add(this.#row(write))
+    const published = new Set(effects.published.map(({ user }) => user))
+    for (const write of effects.writes) this.#persist.add(this.#row(write), published.has(write.user))
     if (effects.wakes.length === 0) return
     this.#wakeups.users(
       effects.wakes.map((user) => this.#users.text(user)),

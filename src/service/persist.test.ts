@@ -5,9 +5,9 @@ import type { UserId } from '../matrix/ids.ts'
 import type { Log } from '../ports/log.ts'
 import type { Row, Store, Write } from '../ports/store.ts'
 import { createMemoryStore } from '../store/memory.ts'
-import { createPersist, loadPresence } from './persist.ts'
+import { createPersist, loadPresence, PUBLISHED_INTERVAL_MS } from './persist.ts'
 
-const INTERVAL_MS = 1_000
+const INTERVAL_MS = 60_000
 
 function row(name: string, statusMsg: string | null = null): Row<'presence'> {
   return {
@@ -53,20 +53,35 @@ describe('write-behind', () => {
   test('a row is on disk after the interval, not before, the newest of a user only', async () => {
     const store = createMemoryStore()
     const { clock, persist } = world(store)
-    persist.add(row('alice', 'one'))
-    persist.add(row('alice', 'two'))
-    await clock.advance(INTERVAL_MS - 1)
+    persist.add(row('alice', 'one'), true)
+    persist.add(row('alice', 'two'), true)
+    await clock.advance(PUBLISHED_INTERVAL_MS - 1)
     expect(await store.all('presence')).toEqual([])
     await clock.advance(1)
     expect(await store.all('presence')).toEqual([row('alice', 'two')])
     expect(await store.meta('presence_seq')).toBe('42')
   })
 
+  test('an activity that nobody was told of waits longer, but not when something else is written', async () => {
+    const store = flakyStore()
+    const { clock, persist } = world(store)
+    persist.add(row('alice', 'quiet'), false)
+    await clock.advance(INTERVAL_MS - 1)
+    expect(store.rows()).toEqual([])
+    await clock.advance(1)
+    expect(store.rows()).toEqual(['quiet'])
+    persist.add(row('alice', 'quiet again'), false)
+    persist.add(row('bob', 'told'), true)
+    await clock.advance(PUBLISHED_INTERVAL_MS)
+    expect(store.rows()).toEqual(['quiet', 'quiet again', 'told'])
+    expect(clock.timers).toBe(0)
+  })
+
   test('L-18 at rest there is no timer and no commit', async () => {
     const store = flakyStore()
     const { clock, persist } = world(store)
-    persist.add(row('alice'))
-    await clock.advance(INTERVAL_MS)
+    persist.add(row('alice'), true)
+    await clock.advance(PUBLISHED_INTERVAL_MS)
     expect(clock.timers).toBe(0)
     await clock.advance(60 * 60_000)
     expect(store.commits).toHaveLength(1)
@@ -75,9 +90,9 @@ describe('write-behind', () => {
   test('flush waits for what is being written and for what was added meanwhile', async () => {
     const store = flakyStore()
     const { persist } = world(store)
-    persist.add(row('alice', 'a'))
+    persist.add(row('alice', 'a'), true)
     const first = persist.flush()
-    persist.add(row('bob', 'b'))
+    persist.add(row('bob', 'b'), true)
     const second = persist.flush()
     const third = persist.flush()
     await Promise.all([first, second, third])
@@ -90,7 +105,7 @@ describe('write-behind', () => {
     const { persist } = world(store)
     await Promise.all(
       Array.from({ length: 50 }, (_, i) => {
-        persist.add(row(`u${i}`))
+        persist.add(row(`u${i}`), true)
         return persist.flush()
       }),
     )
@@ -102,21 +117,21 @@ describe('write-behind', () => {
     const store = flakyStore()
     const { clock, persist, errors } = world(store)
     store.state.fails = true
-    persist.add(row('alice', 'old'))
-    persist.add(row('bob', 'kept'))
+    persist.add(row('alice', 'old'), true)
+    persist.add(row('bob', 'kept'), true)
     await expect(persist.flush()).rejects.toThrow('disk full')
-    persist.add(row('alice', 'new'))
-    await clock.advance(INTERVAL_MS)
+    persist.add(row('alice', 'new'), true)
+    await clock.advance(PUBLISHED_INTERVAL_MS)
     expect(errors).toHaveLength(1)
     store.state.fails = false
-    await clock.advance(INTERVAL_MS)
+    await clock.advance(PUBLISHED_INTERVAL_MS)
     expect(store.rows().toSorted()).toEqual(['kept', 'new'])
   })
 
   test('big batches are cut, so that others get their turn', async () => {
     const store = flakyStore()
     const { persist } = world(store)
-    for (let i = 0; i < 2_500; i += 1) persist.add(row(`u${i}`))
+    for (let i = 0; i < 2_500; i += 1) persist.add(row(`u${i}`), true)
     await persist.flush()
     expect(store.commits.map((writes) => writes.length)).toEqual([1_001, 1_001, 501])
   })
@@ -129,7 +144,7 @@ describe('the epoch', () => {
     const store = createMemoryStore()
     const first = await loadPresence({ store, random })
     const { persist } = world(store)
-    persist.add(row('alice'))
+    persist.add(row('alice'), true)
     await persist.close()
     const second = await loadPresence({ store, random })
     expect(second).toEqual({ epoch: first.epoch, head: 42, rows: [row('alice')] })
@@ -154,7 +169,7 @@ describe('the epoch', () => {
   test('a shutdown that could not write everything is not clean', async () => {
     const store = flakyStore()
     const { persist } = world(store)
-    persist.add(row('alice'))
+    persist.add(row('alice'), true)
     store.state.fails = true
     await expect(persist.close()).rejects.toThrow('disk full')
     expect(store.commits).toEqual([])

@@ -38,12 +38,16 @@ export async function loadPresence(deps: { store: Store; random: Random }): Prom
   return { epoch: next, head: seq === null ? 0 : Number(seq), rows: await store.all('presence') }
 }
 
+/** What others were told is on disk this soon; only an unclean end within it is noticed at the next start. */
+export const PUBLISHED_INTERVAL_MS = 1_000
+
 /**
- * Write-behind of presence: the newest row of a user wins, at most one row a user waits, and none waits longer than
- * `intervalMs`. What an answer acknowledges is awaited with `flush`.
+ * Write-behind of presence: the newest row of a user wins, and at most one row a user waits. What an answer acknowledges is
+ * awaited with `flush`.
  */
 export interface Persist {
-  add(row: PresenceRow): void
+  /** `isPublished`: others were told, so it waits for `PUBLISHED_INTERVAL_MS` at most, else for `intervalMs`. */
+  add(row: PresenceRow, isPublished: boolean): void
   /** Resolves when everything added so far is durable; rejects if the store failed (the rows are tried again). */
   flush(): Promise<void>
   /** Flushes and marks the shutdown as clean. Nothing may be added afterwards. */
@@ -54,7 +58,7 @@ export interface PersistDeps {
   readonly store: Pick<Store, 'commit'>
   readonly clock: Clock
   readonly log: Log
-  /** The longest that a published change may be missing on disk. */
+  /** The longest that an activity which nobody was told of may be missing on disk (`PERSIST_INTERVAL`). */
   readonly intervalMs: Millis
   /** The sequence number to store beside the rows. */
   readonly head: () => number
@@ -68,6 +72,7 @@ class WriteBehind implements Persist {
   readonly #deps: PersistDeps
   #dirty = new Map<UserId, PresenceRow>()
   #timer: Timer | null = null
+  #timerDue: Millis = 0
   /** The flush that runs; never rejects. */
   #running: Promise<void> = Promise.resolve()
   /** The one behind it, which everybody joins who comes meanwhile. */
@@ -77,9 +82,10 @@ class WriteBehind implements Persist {
     this.#deps = deps
   }
 
-  add(row: PresenceRow): void {
+  add(row: PresenceRow, isPublished: boolean): void {
     this.#dirty.set(row.userId, row)
-    this.#arm()
+    const { intervalMs } = this.#deps
+    this.#arm(isPublished ? Math.min(PUBLISHED_INTERVAL_MS, intervalMs) : intervalMs)
   }
 
   flush(): Promise<void> {
@@ -122,14 +128,20 @@ class WriteBehind implements Persist {
   /** Newer rows of the same users win. */
   #putBack(rows: readonly PresenceRow[]): void {
     for (const row of rows) if (!this.#dirty.has(row.userId)) this.#dirty.set(row.userId, row)
-    this.#arm()
+    this.#arm(PUBLISHED_INTERVAL_MS)
   }
 
-  #arm(): void {
-    this.#timer ??= this.#deps.clock.after(this.#deps.intervalMs, () => {
+  /** One timer; a row that may wait longer waits with those that may not. */
+  #arm(delayMs: Millis): void {
+    const { clock, log } = this.#deps
+    const due = clock.now() + delayMs
+    if (this.#timer !== null && this.#timerDue <= due) return
+    this.#disarm()
+    this.#timerDue = due
+    this.#timer = clock.after(delayMs, () => {
       this.#timer = null
       this.flush().catch((thrown: unknown) =>
-        this.#deps.log.error({ err: thrown }, 'presence could not be stored, trying again'),
+        log.error({ err: thrown }, 'presence could not be stored, trying again'),
       )
     })
   }
