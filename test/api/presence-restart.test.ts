@@ -32,13 +32,11 @@ describe.each(['clean', 'unclean'] as const)('a %s restart', (end) => {
     await carol.sets('hidden', 'not for others')
     await alice.sets('unavailable', 'before the restart')
     await told(bob)
+    await server.clock.advance(2 * SECOND)
+    const before = (await bob.status(alice)).body
+    expect(before).toMatchObject({ status_msg: 'before the restart', last_active_ago: 2 * SECOND })
     await restart()
-    const ago = (await bob.status(alice)).body['last_active_ago']
-    expect(ago).toEqual(expect.any(Number))
-    expect((await bob.status(alice)).body).toMatchObject({
-      presence: 'unavailable',
-      status_msg: 'before the restart',
-    })
+    expect((await bob.status(alice)).body).toEqual(before)
     expect((await carol.status(carol, 'api/v1')).body).toMatchObject({
       presence: 'hidden',
       status_msg: 'not for others',
@@ -79,6 +77,17 @@ describe.each(['clean', 'unclean'] as const)('a %s restart', (end) => {
     await laptop.sets('online')
     expect((await bob.status(alice)).body['presence']).toBe('online')
   })
+})
+
+test('P-097 a shutdown answers who waits, at once and with a token to go on from', async () => {
+  const { alice, bob } = await company()
+  await told(bob)
+  const poll = bob.polls(OFF)
+  await server.parked(1)
+  await server.restarts()
+  expect(presenceOf(await poll.body)).toEqual([])
+  await alice.sets('online', 'after')
+  expect(await told(bob)).toMatchObject([{ sender: alice.userId, content: { status_msg: 'after' } }])
 })
 
 test('P-097 P-087 after a clean restart nothing is told again', async () => {
