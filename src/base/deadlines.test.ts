@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Deadlines } from './deadlines.ts'
 
@@ -43,7 +43,11 @@ describe('Deadlines', () => {
 
   test('agrees with a plain map through any history', () => {
     const step = fc.oneof(
-      fc.record({ kind: fc.constant('set' as const), id: fc.nat(30), in: fc.integer({ min: -5_000, max: 4_000_000 }) }),
+      fc.record({
+        kind: fc.constant('set' as const),
+        id: fc.nat(30),
+        in: fc.integer({ min: -5_000, max: 4_000_000 }),
+      }),
       fc.record({ kind: fc.constant('clear' as const), id: fc.nat(30) }),
       fc.record({ kind: fc.constant('pass' as const), ms: fc.nat(2_000_000) }),
     )

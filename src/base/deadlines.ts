@@ -65,7 +65,7 @@ export class Deadlines {
     const taken: number[] = []
     this.#present = Math.max(this.#present, Math.floor(now / BUCKET_MS))
     for (let next = this.next(); next !== null && next <= now; next = this.next()) {
-      for (let id = this.#headOf(this.#first); id !== NONE; ) {
+      for (let id = this.#headOf(this.#first); id !== NONE;) {
         const following = this.#next[id] as number
         if ((this.#due[id] as number) <= now) {
           taken.push(id)
@@ -84,7 +84,7 @@ export class Deadlines {
   #earliestOf(bucket: number): Millis | null {
     const last = this.#first + BUCKETS - 1
     let earliest: Millis | null = null
-    for (let id = this.#headOf(bucket); id !== NONE; ) {
+    for (let id = this.#headOf(bucket); id !== NONE;) {
       const following = this.#next[id] as number
       const due = this.#due[id] as number
       const belongs = Math.floor(due / BUCKET_MS)

@@ -1,3 +1,4 @@
+import { assertNever } from '../base/assert.ts'
 import type { Millis } from '../base/clock.ts'
 import { isPresent, isRise } from './aggregate.ts'
 import type { StreamPresence } from './commands.ts'
@@ -49,11 +50,16 @@ export function streamOpened(
         ? arrived(device, now)
         : device
     case 'online':
-      return isPresent(device.state) ? { ...device, lastActiveTs: now } : arrived(device, now)
+      // What says more than online stays; online by hand becomes the client's own again (§2.8).
+      return device.state === 'busy' || device.state === 'free_for_chat'
+        ? { ...device, lastActiveTs: now }
+        : arrived(device, now)
     case 'unavailable':
       return { ...device, state: 'unavailable', source: 'auto' }
     case 'busy':
       return { ...device, state: 'busy', source: 'auto', lastActiveTs: now }
+    default:
+      return assertNever(presence)
   }
 }
 
