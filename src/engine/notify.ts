@@ -35,6 +35,8 @@ export function notifyReason(
   if (now.statusMsg !== heard.statusMsg) return 'status'
   if (isProfileChanged) return 'profile'
   if (isPresent(now.state) && now.currentlyActive !== heard.currentlyActive) return 'currently-active'
-  const movedMs = (now.lastActiveTs ?? 0) - (heard.lastActiveTs ?? 0)
+  // Somebody who was offline anyway went into hiding: the time goes, too (P-111).
+  if (now.lastActiveTs === null) return heard.lastActiveTs === null ? null : 'last-active'
+  const movedMs = now.lastActiveTs - (heard.lastActiveTs ?? 0)
   return !now.currentlyActive && movedMs > activeWindowMs ? 'last-active' : null
 }
