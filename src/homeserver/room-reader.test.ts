@@ -137,6 +137,28 @@ describe('messages', () => {
     expect(await messages(house, 'alice', roomId)).not.toHaveProperty('state')
   })
 
+  test('R-156 a long page is put together from several reads without a gap or a repetition', async () => {
+    const house = await aReadingHouse()
+    const roomId = await house.publicRoom('11')
+    const sent = await house.message('alice', roomId, 'one')
+    const row = (await house.store.events([sent]))[0]
+    if (row === undefined) throw new Error('no row')
+    await house.stream.commit((next) =>
+      Array.from({ length: 1_500 }, (_, i) => ({
+        put: 'events',
+        row: { ...row, eventId: `$copy${i}` as EventId, pos: next() },
+      })),
+    )
+    const filter = { types: ['m.room.message'] }
+    const copies = Array.from({ length: 1_500 }, (_, i) => `$copy${i}`)
+    const back = await messages(house, 'alice', roomId, { limit: 5_000, filter })
+    expect(idsOf(back.chunk)).toEqual(copies.slice(500).reverse())
+    const rest = await messages(house, 'alice', roomId, { limit: 1_000, filter, from: back.end ?? null })
+    expect(idsOf(rest.chunk)).toEqual([...copies.slice(0, 500).reverse(), sent])
+    const forwards = await messages(house, 'alice', roomId, { dir: 'f', limit: 1_000, filter })
+    expect(idsOf(forwards.chunk)).toEqual([sent, ...copies.slice(0, 999)])
+  })
+
   test('R-157 a page without a hit still says where to go on, until there is nothing more', async () => {
     const house = await aReadingHouse()
     const roomId = await house.publicRoom('11')

@@ -3,9 +3,10 @@ import { expect, test } from 'vitest'
 import { aReadingHouse, type ReadingHouse } from '../../test/support/room-reading.ts'
 import { as, aUser } from '../../test/support/room-house.ts'
 import type { Filter } from '../matrix/filter.ts'
-import type { RoomId } from '../matrix/ids.ts'
+import type { EventId, RoomId } from '../matrix/ids.ts'
 import type { ClientEvent, LeftRoomBody, Timeline } from '../matrix/sync.ts'
 import type { RoomsPosition } from '../matrix/token.ts'
+import type { Row } from '../ports/store.ts'
 import type { SyncQuery } from '../ports/sync-section.ts'
 
 /** What can happen in the house; `who` and `room` are taken modulo what there is. */
@@ -208,6 +209,9 @@ async function checkRoom(house: ReadingHouse, client: Client, roomId: RoomId): P
   const missed = visible.filter((eventId) => !seen.includes(eventId))
   const unseen = await Promise.all(missed.map((eventId) => wasVisibleAtOnce(house, roomId, eventId)))
   expect(unseen.filter(Boolean)).toEqual([])
+  const [own, others] = await ownAndOthers(house, seen)
+  expect(others.filter((eventId) => !visible.includes(eventId))).toEqual([])
+  expect(seen.filter((eventId) => !own.includes(eventId))).toEqual(others)
   const state = new Map<string, unknown>()
   for (const { row } of (await house.rooms.states.current(roomId))?.all() ?? [])
     state.set(`${row.type}|${row.stateKey ?? ''}`, row.eventId)
@@ -216,6 +220,14 @@ async function checkRoom(house: ReadingHouse, client: Client, roomId: RoomId): P
 
 async function wasVisibleAtOnce(house: ReadingHouse, roomId: RoomId, eventId: string): Promise<boolean> {
   const access = await house.reading.accesses.of(aUser('bob'), roomId)
-  const [row] = await house.store.events([eventId as never])
+  const [row] = await house.store.events([eventId as EventId])
   return row !== undefined && access.view.membershipAt(row.pos - 1) === 'join'
+}
+
+/** Bob's own member events, which are told whatever history says, and the rest; both in stream order. */
+async function ownAndOthers(house: ReadingHouse, ids: readonly string[]): Promise<[string[], string[]]> {
+  const rows = (await house.store.events(ids as EventId[])).sort((a, b) => a.pos - b.pos)
+  const isOwn = (row: Row<'events'>): boolean => row.type === 'm.room.member' && row.stateKey === aUser('bob')
+  const idsOf = (some: readonly Row<'events'>[]): string[] => some.map((row) => row.eventId)
+  return [idsOf(rows.filter(isOwn)), idsOf(rows.filter((row) => !isOwn(row)))]
 }
