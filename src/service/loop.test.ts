@@ -29,6 +29,7 @@ const ALL: SeeOptions = { limit: 100, omitOffline: false, snapshot: false, accep
 function world(over: Partial<LoopDeps> = {}) {
   const clock = new ManualClock()
   const rows: Row<'presence'>[] = []
+  const urgent: boolean[] = []
   const woken: UserId[] = []
   const errors: string[] = []
   const note = (_: unknown, message: string): void => void errors.push(message)
@@ -37,12 +38,17 @@ function world(over: Partial<LoopDeps> = {}) {
     enabled: true,
     engine: new Engine({ policy: POLICY, head: 0 }),
     clock,
-    persist: { add: (row) => void rows.push(row) },
+    persist: {
+      add: (row, isPublished) => {
+        rows.push(row)
+        urgent.push(isPublished)
+      },
+    },
     wakeups: { users: (userIds) => void woken.push(...userIds) },
     log,
     ...over,
   })
-  return { clock, rows, woken, errors, loop }
+  return { clock, rows, urgent, woken, errors, loop }
 }
 
 /** Alice and Bob in one room; Bob listens without being there himself. */
@@ -85,6 +91,15 @@ describe('a report', () => {
     expect(rows.at(-1)).toMatchObject({ userId: ALICE, hidden: 1, hiddenBy: null })
   })
 
+  test('what others were told is stored sooner than what they were not', async () => {
+    const { loop, clock, urgent } = company()
+    loop.openStream(ALICE, PHONE, 'online')
+    expect(urgent.at(-1)).toBe(true)
+    await clock.advance(10 * SECOND)
+    loop.acted(ALICE, PHONE)
+    expect(urgent.at(-1)).toBe(false)
+  })
+
   test('P-036 a question about somebody unknown leaves no trace', () => {
     const { loop } = company()
     expect(loop.view(BOB, '@nobody:home.example' as UserId)).toBeNull()
@@ -110,6 +125,15 @@ describe('time', () => {
     await clock.advance(5 * SECOND)
     expect(state()).toBe('offline')
     expect(clock.timers).toBeLessThanOrEqual(1)
+  })
+
+  test('P-134 a nearer deadline does not wait for a farther one', async () => {
+    const { clock, loop } = company()
+    loop.openStream(ALICE, PHONE, 'implicit')
+    loop.report(BOB, PHONE, { presence: 'unavailable', status: { kind: 'keep' } })
+    await clock.advance(30 * SECOND)
+    expect(loop.deviceState(BOB, PHONE)).toBeNull()
+    expect(loop.view(ALICE, BOB)?.state).toBe('offline')
   })
 
   test('P-135 L-01 forty polls with gaps never look offline', async () => {
@@ -190,6 +214,16 @@ describe('the life of a device', () => {
     expect(state()).toBe('offline')
   })
 
+  test('P-140 what an ended login left open does not end what the next login of the same name opened', async () => {
+    const { loop, clock, state } = company()
+    const close = loop.openStream(ALICE, PHONE, 'online')
+    loop.deviceRemoved(ALICE, PHONE)
+    loop.openStream(ALICE, PHONE, 'online')
+    close()
+    await clock.advance(MINUTE)
+    expect(state()).toBe('online')
+  })
+
   test('P-026 equal device IDs of two users are two devices', () => {
     const { loop } = company()
     loop.openStream(ALICE, PHONE, 'online')
@@ -262,7 +296,7 @@ describe('start and stop', () => {
     loop.joined(ROOM, ALICE)
     loop.joined(ROOM, BOB)
     loop.begin()
-    loop.registered(BOB, PHONE)
+    loop.registered(BOB, null)
     loop.report(BOB, PHONE, { presence: 'online', status: { kind: 'set', text: 'x' } })
     loop.acted(BOB, PHONE)
     loop.profileChanged(BOB, PHONE)

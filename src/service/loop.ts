@@ -105,8 +105,6 @@ class PresenceLoop implements Loop {
   #timer: Timer | null = null
   #timerDue: Millis = 0
   #lastTickTs: Millis = 0
-  /** Deadlines are served between `begin` and `stop`. */
-  #isRunning = false
   #isStopped = false
 
   constructor({ enabled, engine, clock, persist, wakeups, log }: LoopDeps) {
@@ -146,7 +144,6 @@ class PresenceLoop implements Loop {
   }
 
   begin(): void {
-    this.#isRunning = true
     this.#perform(this.#engine.begin(this.#clock.now()))
     this.#arm()
   }
@@ -168,10 +165,9 @@ class PresenceLoop implements Loop {
     return () => this.#apply({ kind: 'stream.closed', ...stream })
   }
 
-  registered(userId: UserId, deviceId: DeviceId | null): void {
+  registered(userId: UserId): void {
     if (!this.#enabled) return
     this.#apply({ kind: 'user.registered', user: this.#users.intern(userId) })
-    if (deviceId !== null) this.acted(userId, deviceId)
   }
 
   deactivated(userId: UserId): void {
@@ -238,7 +234,6 @@ class PresenceLoop implements Loop {
 
   stop(): void {
     this.#isStopped = true
-    this.#isRunning = false
     this.#timer?.cancel()
     this.#timer = null
   }
@@ -274,7 +269,7 @@ class PresenceLoop implements Loop {
 
   /** One timer, set anew only if something is due before it fires: moving a deadline back costs nothing. */
   #arm(): void {
-    const next = this.#isRunning ? this.#engine.nextDeadline() : null
+    const next = this.#engine.nextDeadline()
     if (next === null) return
     const due = Math.max(next, this.#lastTickTs + TICK_GAP_MS)
     if (this.#timer === null || due < this.#timerDue) this.#sleepUntil(due)

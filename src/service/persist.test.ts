@@ -33,12 +33,15 @@ function world(store: Pick<Store, 'commit'> = createMemoryStore()) {
 /** A store that fails while told to, and counts what it was given. */
 function flakyStore() {
   const commits: Write[][] = []
-  const state = { fails: false }
+  const state = { fails: false, running: 0 }
   return {
     commits,
     state,
     async commit(writes: readonly Write[]): Promise<void> {
+      state.running += 1
+      expect(state.running, 'commits at once').toBe(1)
       await settle(1)
+      state.running -= 1
       if (state.fails) throw new Error('disk full')
       commits.push([...writes])
     },
@@ -92,6 +95,7 @@ describe('write-behind', () => {
     const { persist } = world(store)
     persist.add(row('alice', 'a'), true)
     const first = persist.flush()
+    await Promise.resolve()
     persist.add(row('bob', 'b'), true)
     const second = persist.flush()
     const third = persist.flush()
@@ -119,8 +123,10 @@ describe('write-behind', () => {
     store.state.fails = true
     persist.add(row('alice', 'old'), true)
     persist.add(row('bob', 'kept'), true)
-    await expect(persist.flush()).rejects.toThrow('disk full')
+    const failing = persist.flush()
+    await Promise.resolve()
     persist.add(row('alice', 'new'), true)
+    await expect(failing).rejects.toThrow('disk full')
     await clock.advance(PUBLISHED_INTERVAL_MS)
     expect(errors).toHaveLength(1)
     store.state.fails = false

@@ -272,6 +272,12 @@ describe('the stream', () => {
     expect(streams.at(-1)).toBe('close PHONE implicit')
   })
 
+  test('L-18 an answered request leaves no entry that counts to the bound', async () => {
+    const { request, state } = world()
+    state.presence = true
+    for (let i = 0; i < 150; i += 1) await request()
+  })
+
   test('a shutdown answers at once with a token to go on from', async () => {
     const { request, wakeups } = world()
     const seen = watch(request())

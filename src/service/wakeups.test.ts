@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { expect, test } from 'vitest'
 import { ManualClock, settle } from '../../test/support/manual-clock.ts'
 import type { DeviceId, UserId } from '../matrix/ids.ts'
@@ -155,11 +156,13 @@ test('only requests that wait now count as parked', async () => {
 
 test('L-18 an ended request leaves nothing behind: no entry, no timer, no listener', async () => {
   const { clock, wakeups, park } = world()
-  const parked = park()
+  const { signal } = new AbortController()
+  const parked = park({ signal })
   void parked.wait(30_000)
   parked.end()
   parked.end()
   expect([wakeups.parked, clock.timers]).toEqual([0, 0])
+  expect(getEventListeners(signal, 'abort')).toEqual([])
   wakeups.users([ALICE], 'rooms')
   await settle()
 })
