@@ -221,10 +221,11 @@ export class Engine {
     const reason = notifyReason(user.heard, face, isProfileChanged, this.#policy)
     const ownReason =
       user.heardOwn.hidden === own.hidden ? notifyReason(user.heardOwn, own, false, this.#policy) : 'state'
-    if (reason !== null) this.#tell(num, reason, false)
-    else if (ownReason !== null) this.#tell(num, ownReason, true)
+    if (reason !== null || ownReason !== null) {
+      this.#tell(num, reason, ownReason)
+      user.heardOwn = own
+    }
     if (reason !== null) user.heard = face
-    if (reason !== null || ownReason !== null) user.heardOwn = own
     this.#write(num, user, now)
     this.#interest.listen(num, user.isListening(now))
     const next = user.nextChangeAt(now)
@@ -232,13 +233,12 @@ export class Engine {
     else this.#deadlines.set(num, next)
   }
 
-  #tell(num: UserNum, reason: NotifyReason, isOwn: boolean): void {
-    const seq = this.#log.publish(num, isOwn)
-    this.#published.push({ user: num, seq, reason: isOwn ? null : reason })
-    // Only the time moved: that may wait for the next answer (PRESENCE-SPEC §4.5).
-    if (reason === 'last-active') return
-    this.#wakeAll([num])
-    if (!isOwn) this.#wakeAll(this.#interest.watchers(num))
+  /** `reason` for others, `ownReason` for the user's own devices, who know more; not both are null. */
+  #tell(num: UserNum, reason: NotifyReason | null, ownReason: NotifyReason | null): void {
+    const seq = this.#log.publish(num, reason === null)
+    this.#published.push({ user: num, seq, reason })
+    if (isUrgent(reason) || isUrgent(ownReason)) this.#wakeAll([num])
+    if (isUrgent(reason)) this.#wakeAll(this.#interest.watchers(num))
   }
 
   #write(num: UserNum, user: User, now: Millis): void {
@@ -282,6 +282,11 @@ export class Engine {
     if (omitOffline) return false
     return view.statusMsg !== null || (view.lastActiveTs ?? -Infinity) > now - this.#policy.offlineCutoffMs
   }
+}
+
+/** Where only the time moved, that may wait for the next answer (PRESENCE-SPEC §4.5). */
+function isUrgent(reason: NotifyReason | null): boolean {
+  return reason !== null && reason !== 'last-active'
 }
 
 function isWorthWriting(written: PresenceRecord, record: PresenceRecord): boolean {
