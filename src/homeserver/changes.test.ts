@@ -93,6 +93,11 @@ test('R-215 key counts follow uploads and claims; a device that begins anew is c
   expect(await count()).toEqual({ signed_curve25519: 0 })
   await stream.commit((next) => [{ put: 'oneTimeKeys', row: { ...key, pos: next() } }])
   expect(await count()).toEqual({ signed_curve25519: 1 })
+  const unused = async (): Promise<unknown> => (await counts.of(as('alice'))).device_unused_fallback_key_types
+  await stream.commit(() => [{ put: 'fallbackKeys', row: { ...key, used: 0 } }])
+  expect(await unused()).toEqual(['signed_curve25519'])
+  await stream.commit(() => [{ put: 'fallbackKeys', row: { ...key, used: 1 } }])
+  expect(await unused()).toEqual([])
   await stream.commit(() => [{ drop: 'oneTimeKeys', where: { ...owner, keyId: key.keyId } }])
   expect(await count()).toEqual({ signed_curve25519: 0 })
   await store.commit([{ put: 'oneTimeKeys', row: { ...key, pos: 9 } }])

@@ -59,7 +59,7 @@ export function createEventScan(deps: {
     for (const { row, event } of events) {
       const version = row.type === 'm.room.redaction' ? roomStates.versionOf(row.roomId) : null
       const target = version === null ? undefined : redactionTarget(event.pdu, version)
-      if (target !== undefined && row.redactedBy === null) targets.set(row.eventId, target as EventId)
+      if (target !== undefined) targets.set(row.eventId, target as EventId)
     }
     if (targets.size === 0) return new Set()
     const rows = await store.events([...targets.values()])

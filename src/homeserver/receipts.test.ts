@@ -94,6 +94,8 @@ describe('receipts', () => {
     expect((await house.sync('bob')).joined(roomId).unread_notifications.notification_count).toBe(1)
     await reads(house, 'bob', roomId, sent)
     await reads(house, 'bob', roomId, '$unknown2' as EventId)
+    const elsewhere = await house.message('alice', await house.publicRoom('11', 'bob'), 'another room')
+    await reads(house, 'bob', roomId, elsewhere)
     expect(await receiptsSeen(house, 'alice', roomId)).toMatchObject([{ [sent]: {} }])
   })
 

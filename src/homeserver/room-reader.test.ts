@@ -117,6 +117,28 @@ describe('messages', () => {
     expect(await refusal(messages(house, 'bob', roomId))).toBe('403 M_FORBIDDEN')
   })
 
+  test('R-159 who left reads nothing of a time when the room was open to all, once it is not', async () => {
+    const house = await aReadingHouse()
+    const roomId = await house.publicRoom('11', 'bob')
+    await house.rooms.membership.leave(as('bob'), roomId, undefined)
+    await house.state('alice', roomId, 'm.room.history_visibility', { history_visibility: 'world_readable' })
+    const open = await house.message('alice', roomId, 'open')
+    await house.state('alice', roomId, 'm.room.history_visibility', { history_visibility: 'shared' })
+    for (const dir of ['b', 'f'] as const) {
+      const { chunk } = await messages(house, 'bob', roomId, {
+        dir,
+        limit: 100,
+        to: dir === 'f' ? 't999' : null,
+      })
+      expect(idsOf(chunk)).not.toContain(open)
+    }
+    const from = `t${house.stream.current}`
+    expect(bodiesOf((await messages(house, 'bob', roomId, { from, limit: 1 })).chunk)).toEqual([
+      'm.room.member',
+    ])
+    expect(await refusal(house.reading.reader.event(as('bob'), roomId, open))).toBe('404 M_NOT_FOUND')
+  })
+
   test('R-160 a filter selects by type, sender and url, and lazy loading adds the senders', async () => {
     const house = await aReadingHouse()
     const roomId = await house.publicRoom('11', 'bob')

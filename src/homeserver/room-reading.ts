@@ -82,7 +82,7 @@ export function createRoomReading(deps: RoomReadingDeps): RoomReading {
     keyCounts: createKeyCounts({ ...deps, devicesMax: usersMax }),
     lazyMembers: new LazyMembers(),
     summaries: createRoomSummaries({ ...deps, roomsMax }),
-    unread: createUnreadCounter({ ...deps, roomHistory, roomReceipts, talliesMax: pairsMax }),
+    unread: createUnreadCounter({ ...deps, roomReceipts, talliesMax: pairsMax }),
   })
   return {
     section,

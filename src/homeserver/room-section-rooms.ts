@@ -124,7 +124,7 @@ async function roomParts(
   const { sync, since, now, settings } = query
   const { requester, filter } = sync
   const { roomId } = window
-  const hasEvents = deps.changes.room(roomId) > window.after || since === null
+  const hasEvents = deps.changes.room(roomId) > window.after
   const view = await deps.visibility.view(roomId, requester.userId, now.stream)
   const timeline = await readTimeline(deps.eventScan, window, {
     view,

@@ -261,9 +261,11 @@ describe('state', () => {
     expect(keysOf(second.joined(quiet).state?.events ?? [])).toContain('m.room.create|')
     expect(second.joined(quiet).timeline).toMatchObject({ events: [], limited: false })
     expect(idsOf(second.joined(busy).timeline.events)).toEqual([sent])
-    expect(
-      (await house.sync('alice', second.next, { fullState: true })).joined(quiet).state?.events,
-    ).not.toEqual([])
+    const third = await house.sync('alice', second.next, { fullState: true })
+    expect(third.joined(quiet).state?.events).not.toEqual([])
+    const filter = { room: { state: { types: [] } } }
+    const bare = await house.sync('alice', third.next, { fullState: true, filter })
+    expect(bare.joined(quiet).state?.events).toEqual([])
   })
 })
 
@@ -426,6 +428,8 @@ describe('summary', () => {
   test('R-210 a room without a name has the first five others as heroes, sorted, and never the reader', async () => {
     const house = await aReadingHouse()
     const roomId = await house.publicRoom('11', 'zoe', 'bob', 'yan', 'carol', 'dave', 'erin')
+    // Only the first arrival counts, and later changes don't move anybody.
+    await house.state('zoe', roomId, 'm.room.member', { membership: 'join', displayname: 'Z' }, aUser('zoe'))
     const summary = (await house.sync('alice')).joined(roomId).summary
     expect(summary).toEqual({
       'm.joined_member_count': 7,
@@ -445,6 +449,19 @@ describe('summary', () => {
     expect(second.joined(roomId).summary).toEqual({ 'm.joined_member_count': 1, 'm.invited_member_count': 1 })
     await house.message('alice', roomId, 'hello')
     expect((await house.sync('alice', second.next)).joined(roomId).summary).toEqual({})
+  })
+
+  test('R-210 an alias is a name too, until it is redacted', async () => {
+    const house = await aReadingHouse()
+    const roomId = await house.create('alice', { preset: 'public_chat', room_alias_name: 'garden' })
+    await house.join('bob', roomId)
+    const heroes = async (): Promise<unknown> =>
+      (await house.sync('alice')).joined(roomId).summary['m.heroes']
+    expect(await heroes()).toBeUndefined()
+    const entry = (await house.rooms.states.current(roomId))?.get('m.room.canonical_alias', '')
+    if (entry === undefined) throw new Error('no alias')
+    await house.redact('alice', roomId, entry.row.eventId)
+    expect(await heroes()).toEqual([BOB])
   })
 
   test('R-210 with nobody else there, those who left are heroes', async () => {
@@ -551,6 +568,39 @@ describe('lazy loading', () => {
     expect(membersIn(second.joined(roomId).state?.events)).toEqual([aUser('dave')])
   })
 
+  test('R-209 a member whom the timeline introduces before he speaks is not told from before', async () => {
+    const house = await aReadingHouse()
+    const roomId = await crowd(house)
+    await house.join('erin', roomId)
+    await leave(house, 'erin', roomId)
+    for (let i = 0; i < 10; i += 1) await house.message('alice', roomId, `later ${i}`)
+    const first = await house.sync('bob', null, { filter: NO_MEMBERS })
+    await invite(house, 'alice', 'erin', roomId)
+    await house.join('erin', roomId)
+    const second = await house.sync('bob', first.next, { filter: NO_MEMBERS })
+    expect(membersIn(second.joined(roomId).state?.events)).toEqual([])
+  })
+
+  test('R-209 without a gap, members who changed unseen are not told until they speak', async () => {
+    const house = await aReadingHouse()
+    const roomId = await crowd(house)
+    const filter = { room: { ...NO_MEMBERS.room, timeline: { types: ['m.room.message'] } } }
+    const first = await house.sync('bob', null, { filter })
+    await house.state(
+      'dave',
+      roomId,
+      'm.room.member',
+      { membership: 'join', displayname: 'D' },
+      aUser('dave'),
+    )
+    await house.message('alice', roomId, 'one')
+    const second = await house.sync('bob', first.next, { filter })
+    expect(membersIn(second.joined(roomId).state?.events)).toEqual([])
+    await house.message('dave', roomId, 'two')
+    const third = await house.sync('bob', second.next, { filter })
+    expect(membersIn(third.joined(roomId).state?.events)).toEqual([aUser('dave')])
+  })
+
   test('R-209 without lazy loading all members belong to the state', async () => {
     const house = await aReadingHouse()
     const roomId = await crowd(house)
@@ -565,6 +615,9 @@ describe('lazy loading', () => {
     await house.join('erin', roomId)
     const second = await house.sync('bob', first.next, { filter: NO_MEMBERS, stateAfterKey: 'state_after' })
     expect(membersIn(second.joined(roomId).state_after?.events)).toEqual([aUser('erin')])
+    await house.rooms.membership.kick(as('alice'), { roomId, target: aUser('dave') })
+    const third = await house.sync('bob', second.next, { filter: NO_MEMBERS, stateAfterKey: 'state_after' })
+    expect(membersIn(third.joined(roomId).state_after?.events)).toEqual([aUser('dave')])
   })
 })
 
@@ -641,6 +694,14 @@ describe('filters and ignored users', () => {
     expect(bodiesOf(page.chunk)).not.toContain('noise')
     await setData(house, 'alice', 'm.ignored_user_list', { ignored_users: {} })
     expect(Object.keys((await house.sync('alice')).body.rooms?.invite ?? {})).toEqual([theirs])
+  })
+
+  test('nobody can ignore themselves', async () => {
+    const house = await aReadingHouse()
+    const roomId = await house.publicRoom('11', 'bob')
+    await setData(house, 'bob', 'm.ignored_user_list', { ignored_users: { [BOB]: {} } })
+    const sent = await house.message('bob', roomId, 'me')
+    expect(idsOf((await house.sync('bob')).joined(roomId).timeline.events)).toContain(sent)
   })
 
   test('§6.10 who blocks invites is shown none, earlier ones included', async () => {

@@ -71,6 +71,7 @@ describe('typing', () => {
     const roomId = await house.publicRoom('11', 'bob')
     types(house, 'bob', roomId)
     await house.message('bob', roomId, 'hello')
+    await house.state('bob', roomId, 'm.room.member', { membership: 'join', displayname: 'B' }, aUser('bob'))
     expect(house.reading.typing.users(roomId)).toEqual([aUser('bob')])
     await house.rooms.membership.leave(as('bob'), roomId, undefined)
     expect(house.reading.typing.users(roomId)).toEqual([])
@@ -120,6 +121,12 @@ describe('typing', () => {
     await house.message('alice', roomId, 'hello')
     expect(await typingIn(house, roomId, old)).toEqual([{ type: 'm.typing', content: { user_ids: [] } }])
     expect(await typingIn(house, roomId, next)).toEqual([])
+    types(house, 'alice', roomId)
+    const since = { ...house.reading.section.position(), typing: old.typing }
+    await house.message('alice', roomId, 'hello again')
+    expect(await typingIn(house, roomId, since)).toEqual([
+      { type: 'm.typing', content: { user_ids: [ALICE] } },
+    ])
   })
 
   test('ending all typing tells every room', async () => {

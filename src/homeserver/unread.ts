@@ -8,7 +8,6 @@ import type { HistoryView } from './history-visibility.ts'
 import type { Memberships } from './memberships.ts'
 import { levelOf } from './power-levels.ts'
 import { evaluatePushRules, type PushContext } from './push-evaluate.ts'
-import type { RoomHistory } from './room-history.ts'
 import type { Receipt, RoomReceipts } from './room-receipts.ts'
 import { authStateOf, contentIn, type RoomState, type RoomStates, type StoredEvent } from './room-state.ts'
 import type { UserSettings } from './user-settings.ts'
@@ -57,7 +56,6 @@ interface Tally {
 export interface UnreadDeps {
   readonly store: Pick<Store, 'eventsBetween'>
   readonly roomStates: Pick<RoomStates, 'current' | 'storedEvent'>
-  readonly roomHistory: RoomHistory
   readonly roomReceipts: RoomReceipts
   readonly memberships: Memberships
   /** Pairs of user and room whose counts are kept in memory. */
@@ -72,24 +70,12 @@ export function createUnreadCounter(deps: UnreadDeps): UnreadCounter {
       const receipts = (await deps.roomReceipts.of(query.roomId)).ofUser(query.userId)
       const known = tallies.get(key)
       const isUsable = known !== undefined && known.rules === query.settings && known.upTo <= query.upTo
-      const joined = await joinPosition(deps, query)
       const start = isUsable ? known.upTo : readPosition(receipts, '')
-      const notices = isUsable ? known.notices.filter(({ pos }) => pos > joined) : []
-      const tally = await tallied(deps, query, Math.max(start, joined), notices)
+      const tally = await tallied(deps, query, start, isUsable ? known.notices : [])
       tallies.set(key, tally)
       return counted(tally.notices, receipts, query.byThread)
     },
   }
-}
-
-/** What came before the user's joining cannot be unread. */
-async function joinPosition(
-  { roomHistory }: UnreadDeps,
-  { roomId, userId, upTo }: UnreadQuery,
-): Promise<number> {
-  const steps = await roomHistory.memberships(roomId, userId)
-  const beforeJoin = steps.findLastIndex((step) => step.pos <= upTo && step.value !== 'join')
-  return steps[beforeJoin + 1]?.pos ?? upTo
 }
 
 async function tallied(
@@ -105,7 +91,7 @@ async function tallied(
   const judge = await createJudge(deps, query)
   const fresh: Notice[] = []
   for (const row of rows) {
-    // The user has read what was there when speaking.
+    // The user has read what was there when speaking; joining is speaking, too.
     if (row.sender === query.userId) return { upTo, rules, notices: fresh.reverse() }
     const notice = judge(deps.roomStates.storedEvent(row))
     if (notice !== null) fresh.push(notice)
