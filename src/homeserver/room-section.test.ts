@@ -222,7 +222,7 @@ describe('state', () => {
     ).toEqual([before])
   })
 
-  test('R-200 state changed by events that the filter keeps out is in state', async () => {
+  test('§6.5 state changed by events that the filter keeps out is in state', async () => {
     const house = await aReadingHouse()
     const roomId = await house.publicRoom('11')
     const { next } = await house.sync('alice')
@@ -409,7 +409,7 @@ describe('membership', () => {
     expect((await house.sync('bob', second.next)).isEmpty).toBe(true)
   })
 
-  test('§6.6 a knock shows in knock with the knock itself', async () => {
+  test('R-208 a knock shows in knock with the create event and the knock itself', async () => {
     const house = await aReadingHouse()
     const roomId = await house.create('alice', {
       preset: 'private_chat',
@@ -418,9 +418,10 @@ describe('membership', () => {
     const { next } = await house.sync('bob')
     await house.rooms.membership.knock(as('bob'), roomId, {})
     const second = await house.sync('bob', next)
-    expect(keysOf(second.body.rooms?.knock[roomId]?.knock_state.events ?? [])).toContain(
-      `m.room.member|${BOB}`,
-    )
+    const told = keysOf(second.body.rooms?.knock[roomId]?.knock_state.events ?? [])
+    expect(told).toContain('m.room.create|')
+    expect(told).toContain(`m.room.member|${BOB}`)
+    expect((await house.sync('bob', second.next)).isEmpty).toBe(true)
   })
 })
 
