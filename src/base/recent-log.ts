@@ -24,6 +24,11 @@ export class RecentLog<Entry extends { readonly seq: number }> {
     return this.#entries.slice(at)
   }
 
+  /** The newest that was forgotten; below every number if none was. */
+  get forgottenSeq(): number {
+    return this.#forgottenSeq
+  }
+
   /** Is every entry above `seq` still known? */
   covers(seq: number): boolean {
     return this.#forgottenSeq <= seq

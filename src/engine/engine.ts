@@ -119,7 +119,7 @@ export class Engine {
   /** What the viewer may see of the user now; null: nothing, whether the user exists or not. */
   view(viewer: UserNum, user: UserNum, now: Millis): PresenceView | null {
     return this.sees(viewer, user)
-      ? this.#shown(viewer, user, this.#log.seqOf(user, viewer === user), now, false)
+      ? this.#shown(viewer, user, this.#log.seqOf(user, viewer === user), now, true)
       : null
   }
 
@@ -134,12 +134,16 @@ export class Engine {
     const from = isAnew ? { seq: this.horizon, skip: 0 } : since
     // The group of what was there before the start is everybody, not only who changed.
     const isEveryone = isAnew || (from.seq === this.horizon && from.skip > 0)
-    const places = isEveryone ? this.#reader.everyone(viewer) : this.#reader.since(viewer, from.seq)
+    const places = options.snapshot
+      ? this.#reader.everyone(viewer)
+      : isEveryone
+        ? this.#reader.everyoneAgain(viewer)
+        : this.#reader.since(viewer, from.seq)
     const entries: PresenceView[] = []
     for (const [user, place] of inOrder(places, from)) {
       if (!options.accepts(user)) continue
-      const view = this.#shown(viewer, user, place, now, this.#interest.withholds(viewer, user))
-      const isChange = !isEveryone && this.#log.seqOf(user, false) > from.seq
+      const view = this.#shown(viewer, user, place, now, this.#interest.isShown(viewer, user))
+      const isChange = !options.snapshot && this.#log.seqOf(user, false) > from.seq
       if (user !== viewer && !isChange && !this.#isWorthTelling(view, options, now)) continue
       if (entries.length === options.limit) return { entries, position: positionAfter(entries) }
       entries.push(view)
@@ -268,12 +272,11 @@ export class Engine {
   }
 
   /** What the viewer is shown of the user at a place of the stream; `offline` and nothing else where they may not see. */
-  #shown(viewer: UserNum, num: UserNum, seq: number, now: Millis, isWithheld: boolean): PresenceView {
+  #shown(viewer: UserNum, num: UserNum, seq: number, now: Millis, visible: boolean): PresenceView {
     const user = this.#users[num]
-    const isOwn = viewer === num
-    const visible = isOwn || (!isWithheld && this.#interest.sees(viewer, num))
     if (user === undefined || !visible) return { user: num, ...OFFLINE_FACE, hidden: false, seq, visible }
-    return { user: num, ...(isOwn ? user.ownFace(now) : { ...user.face(now), hidden: false }), seq, visible }
+    const face = viewer === num ? user.ownFace(now) : { ...user.face(now), hidden: false }
+    return { user: num, ...face, seq, visible }
   }
 
   /** Somebody who did not change, but is seen anew: long gone users are nothing to tell (PRESENCE-SPEC §2.8). */

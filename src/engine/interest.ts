@@ -7,11 +7,14 @@ const ROOM_JOINS_MAX = 256
 const USER_DEPARTURES_MAX = 256
 const USER_TURNS_MAX = 1_024
 
+/** The end of a membership that made its user visible. */
 interface Departure {
   readonly user: UserNum
   /** From joining … */
   readonly since: number
-  /** … to leaving: while the user was there. */
+  /** … to leaving, or to when the room became too large if that was before: while the user was to be seen there. */
+  readonly until: number
+  /** The departure itself. */
   readonly seq: number
 }
 
@@ -33,12 +36,12 @@ export interface Room {
 /** What ties one user to others. */
 export interface Ties {
   readonly rooms: Map<RoomNum, Room>
-  readonly departures: RecentLog<{ readonly room: Room; readonly since: number; readonly seq: number }>
+  readonly departures: RecentLog<Omit<Departure, 'user'> & { readonly room: Room }>
   /** Users who let this one see them, and since when: accepted presence invites. */
   readonly observed: Map<UserNum, number>
   readonly observers: Set<UserNum>
   ignored: ReadonlySet<UserNum>
-  /** A grant or an ignore list changed whether this user sees the other. */
+  /** A grant or an ignore list, of either, changed whether this user is shown the other. */
   readonly turns: RecentLog<Turn>
   isListening: boolean
 }
@@ -76,11 +79,14 @@ export class Interest {
     return ties
   }
 
-  /** May the viewer see the user (P-146, P-147)? The viewer's own ignore list is another matter: see `withholds`. */
+  /** May the viewer see the user (P-146, P-147)? The viewer's own ignore list is another matter: see `isShown`. */
   sees(viewer: UserNum, user: UserNum): boolean {
-    if (viewer === user) return true
-    if (this.#policy.hideFromIgnored && this.withholds(user, viewer)) return false
-    return this.isTied(viewer, user)
+    return viewer === user || (this.isTied(viewer, user) && !this.#isConcealed(user, viewer))
+  }
+
+  /** Are the viewer's clients told of the user: visible, and not ignored (P-148)? */
+  isShown(viewer: UserNum, user: UserNum): boolean {
+    return viewer === user || (this.isTied(viewer, user) && !this.isHiddenFrom(user, viewer))
   }
 
   /** Is there an edge by which the viewer sees the user, ignore lists apart? */
@@ -94,9 +100,9 @@ export class Interest {
     return false
   }
 
-  /** Is the user withheld from the viewer's clients, though visible, because the viewer ignores them (P-148)? */
-  withholds(viewer: UserNum, user: UserNum): boolean {
-    return this.#ties[viewer]?.ignored.has(user) ?? false
+  /** The viewer ignores the user, or is ignored by one who then hides; whether they are tied or not. */
+  isHiddenFrom(user: UserNum, viewer: UserNum): boolean {
+    return this.#ignores(viewer, user) || this.#isConcealed(user, viewer)
   }
 
   /** Does the room make its members visible to each other? */
@@ -125,7 +131,7 @@ export class Interest {
     this.#mark(user)
     const watchers: UserNum[] = []
     const add = (viewer: UserNum): void => {
-      if (this.#mark(viewer) && !this.#isHiddenFrom(user, viewer)) watchers.push(viewer)
+      if (this.#mark(viewer) && !this.isHiddenFrom(user, viewer)) watchers.push(viewer)
     }
     for (const room of ties.rooms.values())
       if (this.counts(room)) for (const viewer of room.listeners) add(viewer)
@@ -133,14 +139,14 @@ export class Interest {
     return watchers
   }
 
-  /** Everyone the viewer sees, each once, without the viewer, ignored users or the order of anything meaning something. */
+  /** Everyone the viewer is shown, each once, without the viewer; the order means nothing. */
   visibleTo(viewer: UserNum): UserNum[] {
     const ties = this.ties(viewer)
     this.#begin()
     this.#mark(viewer)
     const visible: UserNum[] = []
     const add = (user: UserNum): void => {
-      if (this.#mark(user) && !this.#isHiddenFrom(user, viewer)) visible.push(user)
+      if (this.#mark(user) && !this.isHiddenFrom(user, viewer)) visible.push(user)
     }
     for (const room of ties.rooms.values())
       if (this.counts(room)) for (const user of room.members.keys()) add(user)
@@ -148,29 +154,31 @@ export class Interest {
     return visible
   }
 
-  /** Takes a membership over; gives the listeners, the newcomer included, who may see more or less by it. */
+  /** Takes a membership over; gives the listeners who may see more or less by it. */
   join(num: RoomNum, user: UserNum, take: () => number): UserNum[] {
     const room = this.#room(num)
     if (room.members.has(user)) return []
     const wasOpen = this.counts(room)
-    room.members.set(user, 0)
+    // Who comes to a room that is too large comes after it closed: that tells them from those who were seen there.
+    const seq = room.isExcluded ? 0 : take()
+    room.members.set(user, seq)
     const ties = this.ties(user)
     ties.rooms.set(num, room)
     if (ties.isListening) room.listeners.add(user)
     if (!wasOpen) return []
-    const seq = take()
-    room.members.set(user, seq)
-    if (this.counts(room)) room.joins.push({ user, seq })
-    else room.closedSeq = seq
-    return [...room.listeners]
+    if (!this.counts(room)) {
+      room.closedSeq = seq
+      return [...room.listeners].filter((other) => other !== user)
+    }
+    room.joins.push({ user, seq })
+    return room.members.size === 1 ? [] : [...this.#listenersTo(user, room), user]
   }
 
-  /** Ends a membership; gives the listeners, the leaver included, who may see more or less by it. */
+  /** Ends a membership; gives the listeners who may see more or less by it. */
   leave(num: RoomNum, user: UserNum, take: () => number): UserNum[] {
     const room = this.#rooms.get(num)
     const since = room?.members.get(user)
     if (room === undefined || since === undefined) return []
-    const affected = [...room.listeners]
     const wasOpen = this.counts(room)
     room.members.delete(user)
     room.listeners.delete(user)
@@ -180,12 +188,14 @@ export class Interest {
     if (room.members.size === 0) this.#rooms.delete(num)
     const seq = take()
     if (wasOpen || since < room.closedSeq) {
-      room.departures.push({ user, since, seq })
-      ties.departures.push({ room, since, seq })
+      const until = wasOpen ? seq : room.closedSeq
+      room.departures.push({ user, since, until, seq })
+      ties.departures.push({ room, since, until, seq })
     }
+    if (wasOpen) return room.members.size === 0 ? [] : [...this.#listenersTo(user, room), user]
     if (!this.counts(room)) return []
-    if (!wasOpen) room.openedSeq = seq
-    return affected
+    room.openedSeq = seq
+    return [...room.listeners]
   }
 
   /** Says that a room makes nobody visible; before its members. */
@@ -197,17 +207,20 @@ export class Interest {
   grant(observer: UserNum, observed: UserNum, take: () => number): UserNum[] {
     const { observed: granted, turns } = this.ties(observer)
     if (granted.has(observed)) return []
+    const wasTied = this.isTied(observer, observed)
     const seq = take()
     granted.set(observed, seq)
     this.ties(observed).observers.add(observer)
+    if (this.isHiddenFrom(observed, observer)) return []
     turns.push({ user: observed, seq, by: 'grant' })
-    return [observer]
+    return wasTied ? [] : [observer]
   }
 
   revoke(observer: UserNum, observed: UserNum, take: () => number): UserNum[] {
     const { observed: granted, turns } = this.ties(observer)
     if (!granted.delete(observed)) return []
     this.ties(observed).observers.delete(observer)
+    if (this.isTied(observer, observed) || this.isHiddenFrom(observed, observer)) return []
     turns.push({ user: observed, seq: take(), by: 'grant' })
     return [observer]
   }
@@ -219,13 +232,16 @@ export class Interest {
     const after: ReadonlySet<UserNum> = list.length === 0 ? NOBODY : new Set(list)
     const changed = [...before, ...after].filter((other) => before.has(other) !== after.has(other))
     ties.ignored = after
-    if (changed.length === 0) return []
+    // Strangers are out of sight either way.
+    const lostOrFound = changed.filter((other) => this.isTied(user, other))
+    const hiddenOrShown = this.#policy.hideFromIgnored
+      ? changed.filter((other) => this.isTied(other, user))
+      : []
+    if (lostOrFound.length + hiddenOrShown.length === 0) return []
     const seq = take()
-    for (const other of changed) {
-      ties.turns.push({ user: other, seq, by: 'ignore' })
-      if (this.#policy.hideFromIgnored) this.ties(other).turns.push({ user, seq, by: 'ignore' })
-    }
-    return this.#policy.hideFromIgnored ? [user, ...changed] : [user]
+    for (const other of lostOrFound) ties.turns.push({ user: other, seq, by: 'ignore' })
+    for (const other of hiddenOrShown) this.ties(other).turns.push({ user, seq, by: 'ignore' })
+    return lostOrFound.length === 0 ? hiddenOrShown : [user, ...hiddenOrShown]
   }
 
   /** The user has a stream open now, or has none any more. */
@@ -239,16 +255,24 @@ export class Interest {
     }
   }
 
+  /** Listeners in the room who may be shown the user, without the user. */
+  #listenersTo(user: UserNum, room: Room): UserNum[] {
+    return [...room.listeners].filter((other) => other !== user && !this.isHiddenFrom(user, other))
+  }
+
   #room(num: RoomNum): Room {
     let room = this.#rooms.get(num)
     if (room === undefined) this.#rooms.set(num, (room = newRoom()))
     return room
   }
 
-  /** The viewer ignores the user, or is ignored by one who then hides. */
-  #isHiddenFrom(user: UserNum, viewer: UserNum): boolean {
-    if (this.#ties[viewer]?.ignored.has(user) === true) return true
-    return this.#policy.hideFromIgnored && this.#ties[user]?.ignored.has(viewer) === true
+  /** The user ignores the viewer, and that hides the user. */
+  #isConcealed(user: UserNum, viewer: UserNum): boolean {
+    return this.#policy.hideFromIgnored && this.#ignores(user, viewer)
+  }
+
+  #ignores(user: UserNum, other: UserNum): boolean {
+    return this.#ties[user]?.ignored.has(other) ?? false
   }
 
   #begin(): void {

@@ -29,6 +29,14 @@ export class Reader {
       const place = Math.max(this.#log.seqOf(user, false), this.#interest.seesSince(viewer, user))
       places.set(user, Math.max(place, this.#origin))
     }
+    this.#turned(viewer, this.#origin, places)
+    return places
+  }
+
+  /** The same for who has something from before the start, or half of everyone: they may have lost somebody since. */
+  everyoneAgain(viewer: UserNum): Places {
+    const places = this.everyone(viewer)
+    this.#lostSince(viewer, this.#origin, places)
     return places
   }
 
@@ -36,18 +44,16 @@ export class Reader {
   since(viewer: UserNum, seq: number): Places {
     const places: Places = new Map()
     this.#changed(viewer, seq, places)
-    const { rooms, turns } = this.#interest.ties(viewer)
-    for (const room of rooms.values()) this.#appeared(viewer, room, seq, places)
-    for (const turn of turns.since(seq)) this.#turned(viewer, turn, places)
-    if (!turns.covers(seq)) this.#grantedSince(viewer, seq, places)
-    for (const [user, lostSeq] of this.#departed(viewer, seq)) this.#lost(viewer, user, lostSeq, places)
+    for (const room of this.#interest.ties(viewer).rooms.values()) this.#appeared(viewer, room, seq, places)
+    this.#turned(viewer, seq, places)
+    this.#lostSince(viewer, seq, places)
     return places
   }
 
   #changed(viewer: UserNum, seq: number, places: Places): void {
     for (const user of this.#log.changedSince(seq)) {
       const changedSeq = this.#log.seqOf(user, user === viewer)
-      if (changedSeq > seq && this.#isShown(viewer, user)) places.set(user, changedSeq)
+      if (changedSeq > seq && this.#interest.isShown(viewer, user)) places.set(user, changedSeq)
     }
   }
 
@@ -66,29 +72,41 @@ export class Reader {
   }
 
   #sighted(viewer: UserNum, user: UserNum, seq: number, places: Places): void {
-    if (user === viewer || !this.#isShown(viewer, user)) return
+    if (user === viewer || !this.#interest.isShown(viewer, user)) return
     const place = Math.max(this.#log.seqOf(user, false), this.#interest.seesSince(viewer, user))
     if (place > seq) places.set(user, place)
   }
 
-  /** A grant or an ignore list made the difference. */
-  #turned(
-    viewer: UserNum,
-    turn: { user: UserNum; seq: number; by: 'grant' | 'ignore' },
-    places: Places,
-  ): void {
-    const { user, seq, by } = turn
-    if (this.#isShown(viewer, user)) places.set(user, Math.max(this.#log.seqOf(user, false), seq))
-    // Ignoring somebody who was never visible is nothing to tell, to either side.
-    else if (by === 'grant' || this.#interest.isTied(viewer, user)) this.#lost(viewer, user, seq, places)
+  /** Those whom a grant, or an ignore list that became shorter, made visible after `seq`. */
+  #turned(viewer: UserNum, seq: number, places: Places): void {
+    const { turns } = this.#interest.ties(viewer)
+    // Nobody knows any more who they were: everyone is told once more.
+    if (!turns.covers(seq))
+      for (const user of this.#interest.visibleTo(viewer))
+        this.#found(viewer, user, turns.forgottenSeq, places)
+    for (const turn of turns.since(seq)) {
+      if (turn.by === 'grant') this.#sighted(viewer, turn.user, seq, places)
+      else this.#found(viewer, turn.user, turn.seq, places)
+    }
   }
 
-  #grantedSince(viewer: UserNum, seq: number, places: Places): void {
-    for (const user of this.#interest.ties(viewer).observed.keys()) this.#sighted(viewer, user, seq, places)
+  /** Visible again, whatever was told before. */
+  #found(viewer: UserNum, user: UserNum, foundSeq: number, places: Places): void {
+    if (!this.#interest.isShown(viewer, user)) return
+    places.set(user, Math.max(places.get(user) ?? 0, this.#log.seqOf(user, false), foundSeq))
+  }
+
+  #lostSince(viewer: UserNum, seq: number, places: Places): void {
+    for (const turn of this.#interest.ties(viewer).turns.since(seq))
+      this.#lost(viewer, turn.user, turn.seq, places)
+    for (const [user, lostSeq] of this.#departed(viewer, seq)) {
+      // Who is hidden by an ignore list was lost by that.
+      if (!this.#interest.isHiddenFrom(user, viewer)) this.#lost(viewer, user, lostSeq, places)
+    }
   }
 
   #lost(viewer: UserNum, user: UserNum, seq: number, places: Places): void {
-    if (user !== viewer && !this.#isShown(viewer, user))
+    if (user !== viewer && !this.#interest.isShown(viewer, user))
       places.set(user, Math.max(places.get(user) ?? 0, seq))
   }
 
@@ -97,20 +115,19 @@ export class Reader {
     const { rooms, departures } = this.#interest.ties(viewer)
     for (const room of rooms.values()) {
       const joined = room.members.get(viewer) as number
-      for (const left of room.departures.since(seq)) if (left.seq > joined) yield [left.user, left.seq]
+      for (const left of room.departures.since(seq))
+        if (left.until > Math.max(joined, seq)) yield [left.user, left.until]
       if (room.closedSeq <= seq || joined >= room.closedSeq) continue
       for (const [user, since] of room.members) if (since < room.closedSeq) yield [user, room.closedSeq]
     }
     for (const own of departures.since(seq)) {
-      for (const [user, since] of own.room.members) if (since < own.seq) yield [user, own.seq]
+      if (own.until > seq)
+        for (const [user, since] of own.room.members) if (since < own.until) yield [user, own.until]
       for (const left of own.room.departures.since(own.since)) {
-        const lostSeq = Math.min(left.seq, own.seq)
-        if (left.since < own.seq && lostSeq > seq) yield [left.user, lostSeq]
+        const lostSeq = Math.min(left.until, own.until)
+        const haveMet = left.since < own.until && own.since < left.until
+        if (haveMet && lostSeq > seq) yield [left.user, lostSeq]
       }
     }
-  }
-
-  #isShown(viewer: UserNum, user: UserNum): boolean {
-    return this.#interest.sees(viewer, user) && !this.#interest.withholds(viewer, user)
   }
 }
