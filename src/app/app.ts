@@ -37,8 +37,9 @@ export async function startApp(deps: AppDeps): Promise<App> {
       passwordCosts: deps.passwordCosts ?? PASSWORD_COSTS,
       isReady: () => isReady,
     })
-    const addresses = await listen(config, composition)
+    // Before anybody can ask: until it began, nothing that happens to presence is told.
     composition.presence.loop.begin()
+    const addresses = await listen(config, composition)
     isReady = true
     await composition.homeserver.accounts.resumeDeactivations()
     return {

@@ -4,23 +4,29 @@ import {
   RoomStateEvent,
   SetPresence,
   UserEvent,
+  type EmittedEvents,
   type MatrixClient,
 } from 'matrix-js-sdk'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Preset } from 'matrix-js-sdk/lib/@types/partials.js'
 import { startServer, type TestServer } from '../support/server.ts'
-import { expectCalm, quiet, requestsInOneMinute, sdkClient } from './support.ts'
+import { expectCalm, passes, requestsInOneMinute, sdkClient } from './support.ts'
 
 const MINUTE = 60_000
 
 /** Resolves when `emitter` has made `condition` true; real clients work on real time. */
-function when(client: MatrixClient, events: readonly string[], condition: () => boolean): Promise<void> {
+function when(
+  client: MatrixClient,
+  events: readonly EmittedEvents[],
+  condition: () => boolean,
+): Promise<void> {
   return new Promise((resolve) => {
     const check = (): void => {
       if (!condition()) return
-      for (const event of events) client.off(event as ClientEvent.Sync, check)
+      for (const event of events) client.off(event, check)
       resolve()
     }
-    for (const event of events) client.on(event as ClientEvent.Sync, check)
+    for (const event of events) client.on(event, check)
     check()
   })
 }
@@ -37,7 +43,6 @@ describe('two matrix-js-sdk clients, one with encryption', () => {
     })
 
   beforeAll(async () => {
-    quiet()
     server = await startServer()
     alice = await sdkClient(server, 'alice')
     bob = await sdkClient(server, 'bob')
@@ -55,7 +60,7 @@ describe('two matrix-js-sdk clients, one with encryption', () => {
     await bob.startClient({ pollTimeout: 30_000 })
     await when(alice, [ClientEvent.Sync], () => alice.isInitialSyncComplete())
     await when(bob, [ClientEvent.Sync], () => bob.isInitialSyncComplete())
-    roomId = (await alice.createRoom({ preset: 'public_chat' as never, name: 'Roll call' })).room_id
+    roomId = (await alice.createRoom({ preset: 'public_chat' as Preset, name: 'Roll call' })).room_id
     await bob.joinRoom(roomId)
     await bobSees('online')
     await when(
@@ -93,13 +98,13 @@ describe('two matrix-js-sdk clients, one with encryption', () => {
   })
 
   test('R-187 R-215 an idle minute causes no request storm', async () => {
-    await server.quiet()
-    expectCalm(await requestsInOneMinute(server), 2)
+    await server.parked(2)
+    expectCalm(await requestsInOneMinute(server, 2), 2)
   })
 
   test('P-132 five quiet minutes make an idle client unavailable', async () => {
     const seen = bobSees('unavailable')
-    for (let minute = 0; minute < 6; minute += 1) await server.clock.advance(MINUTE)
+    await passes(server, 6 * MINUTE, 2)
     await seen
     expect(alice.getUser(alice.getSafeUserId())?.presence).toBe('unavailable')
   })
@@ -110,18 +115,17 @@ describe('two matrix-js-sdk clients, one with encryption', () => {
     await back
     const gone = bobSees('offline')
     await alice.setSyncPresence(SetPresence.Offline)
-    await server.clock.advance(MINUTE)
+    await passes(server, MINUTE, 2)
     await gone
   })
 
   test('P-134 a client that stops goes offline after the grace', async () => {
     await alice.setSyncPresence(SetPresence.Online)
-    await server.clock.advance(1_000)
+    await passes(server, MINUTE, 2)
     await bobSees('online')
     alice.stopClient()
-    await server.quiet()
     const gone = bobSees('offline')
-    await server.clock.advance(MINUTE)
+    await passes(server, MINUTE, 1)
     await gone
   })
 })

@@ -1,11 +1,16 @@
 import { createClient, type ICreateClientOpts, type MatrixClient } from 'matrix-js-sdk'
-import { logger } from 'matrix-js-sdk/lib/logger.js'
+import type { Logger } from 'matrix-js-sdk/lib/logger.js'
 import { expect } from 'vitest'
 import type { TestServer } from '../support/server.ts'
 
 /** The library's own log would drown the report. */
-export function quiet(): void {
-  logger.disableAll?.()
+const SILENT: Logger = {
+  trace: () => {},
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+  getChild: () => SILENT,
 }
 
 /** Registers through the real endpoint and gives a matrix-js-sdk client that is logged in. */
@@ -20,17 +25,28 @@ export async function sdkClient(
     userId: actor.userId,
     deviceId: actor.deviceId,
     accessToken: actor.token,
+    logger: SILENT,
     ...options,
   })
 }
 
-/** Requests that reach the server while the manual clock runs one minute in steps of a second, by path. */
-export async function requestsInOneMinute(server: TestServer): Promise<Map<string, number>> {
-  const before = server.requests.length
-  for (let second = 0; second < 60; second += 1) {
-    await server.clock.advance(1_000)
-    await server.quiet()
+const STEP_MS = 5_000
+
+/**
+ * Lets manual time pass in steps, and after each waits until the clients, which live in real time, wait in their polls again:
+ * else they would seem to be away while they only catch up.
+ */
+export async function passes(server: TestServer, ms: number, clients: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += STEP_MS) {
+    await server.clock.advance(Math.min(STEP_MS, ms - passed))
+    await server.parked(clients)
   }
+}
+
+/** Requests that reach the server in one minute, by path. */
+export async function requestsInOneMinute(server: TestServer, clients: number): Promise<Map<string, number>> {
+  const before = server.requests.length
+  await passes(server, 60_000, clients)
   const counts = new Map<string, number>()
   for (const { method, path } of server.requests.slice(before)) {
     const key = `${method} ${path}`

@@ -64,7 +64,7 @@ export async function settle(turns = 5): Promise<void> {
 }
 
 /** Waits, turn by turn and without a timer, until `condition` holds. */
-export async function until(condition: () => boolean, what: string, turnsMax = 100_000): Promise<void> {
+export async function until(condition: () => boolean, what: string, turnsMax = 5_000_000): Promise<void> {
   for (let i = 0; i < turnsMax; i += 1) {
     if (condition()) return
     await new Promise<void>((resolve) => setImmediate(resolve))

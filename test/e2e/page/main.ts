@@ -5,7 +5,7 @@ import { ClientEvent, createClient, RoomEvent, SetPresence, type MatrixClient } 
 interface Page {
   start(baseUrl: string, user: string, password: string): Promise<void>
   client: MatrixClient
-  setPresence(state: string): Promise<void>
+  setPresence(state: `${SetPresence}`): Promise<void>
 }
 
 const people = document.querySelector('#people') as HTMLUListElement
@@ -52,7 +52,7 @@ const page = {
     })
     await client.startClient({ pollTimeout: 30_000 })
   },
-  setPresence: (state: string) => page.client.setSyncPresence(state as SetPresence),
+  setPresence: (state: `${SetPresence}`) => page.client.setSyncPresence(state as SetPresence),
 } as Page
 
 Object.assign(globalThis, { page })
