@@ -39,6 +39,7 @@ export const WAITING: Readonly<Record<string, readonly string[]>> = {
     'R-112',
     'R-174',
     'R-184',
+    'R-185',
     'R-188',
     'R-192',
     'R-193',

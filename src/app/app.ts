@@ -28,9 +28,10 @@ export async function startApp(deps: AppDeps): Promise<App> {
   const { config, random } = deps
   const store = await (deps.openStore ?? openStore)(config)
   let isReady = false
+  let composition: Composition | null = null
   try {
     const signingKey = loadSigningKey({ dataDir: config.dataDir, serverName: config.serverName, random })
-    const composition = await compose({
+    composition = await compose({
       ...deps,
       store,
       signingKey,
@@ -42,23 +43,30 @@ export async function startApp(deps: AppDeps): Promise<App> {
     const addresses = await listen(config, composition)
     isReady = true
     await composition.homeserver.accounts.resumeDeactivations()
-    return {
-      addresses,
-      get parked() {
-        return composition.presence.wakeups.parked
-      },
-      get inFlight() {
-        return composition.http.inFlight
-      },
-      async close() {
-        isReady = false
-        await stop(composition)
-        await store.close()
-      },
-    }
+    const parts = composition
+    return running(parts, addresses, async () => {
+      isReady = false
+      await stop(parts)
+      await store.close()
+    })
   } catch (error) {
+    if (composition !== null) await stop(composition)
     await store.close()
     throw error
+  }
+}
+
+function running(composition: Composition, addresses: App['addresses'], close: () => Promise<void>): App {
+  const { presence, http } = composition
+  return {
+    addresses,
+    get parked() {
+      return presence.wakeups.parked
+    },
+    get inFlight() {
+      return http.inFlight
+    },
+    close,
   }
 }
 
@@ -76,6 +84,8 @@ function asListener({ port, bind, resources, xForwarded, tls }: Config['listener
 
 /** Answers what waits, then flushes; users are not marked offline (PRESENCE-SPEC §4.8). */
 async function stop({ http, presence, homeserver }: Composition): Promise<void> {
+  // First, so that the last answers say that nobody is typing any more.
+  homeserver.reading.typing.endAll()
   presence.wakeups.close()
   await http.close()
   presence.loop.stop()

@@ -63,6 +63,8 @@ export interface TestServer {
    * more. `config` is added to what there was.
    */
   restarts(options?: Restart): Promise<void>
+  /** `restarts` with an unclean end. */
+  crashes(): Promise<void>
   close(): Promise<void>
 }
 
@@ -201,6 +203,10 @@ class LocalServer implements TestServer {
     if (end === 'unclean') this.#store?.cut()
     await this.#stop()
     await this.start()
+  }
+
+  crashes(): Promise<void> {
+    return this.restarts({ end: 'unclean' })
   }
 
   async close(): Promise<void> {
