@@ -13,11 +13,11 @@ import {
   type SyncToken,
 } from '../matrix/token.ts'
 import type { SyncQuery, SyncSection } from '../ports/sync-section.ts'
-import type { WakeTopic } from '../ports/wake.ts'
 import type { Loop } from './loop.ts'
+import { poll } from './poll.ts'
 import type { PresenceSection } from './presence-section.ts'
 import type { RateLimits } from './rate-limit.ts'
-import type { Parked, Wakeups } from './wakeups.ts'
+import type { Wakeups } from './wakeups.ts'
 
 /** ROOMS-SPEC §6.11: waits end up to this share early, never late, so that polls do not stay in step. */
 const TIMEOUT_JITTER = 0.1
@@ -72,7 +72,7 @@ export function createSync(deps: SyncDeps): Sync {
       try {
         if (since === null || request.fullState || request.timeoutMs === 0)
           return (await read(deps, request, since)).body
-        return await poll(deps, request, since)
+        return (await wait(deps, request, since)).body
       } finally {
         closeStream()
       }
@@ -113,43 +113,22 @@ function wouldChange(state: PresenceState | null, wanted: SetPresence): boolean 
   }
 }
 
-/** Register, read, wait, read. What the filter hides wakes the request but does not end it. */
-async function poll(deps: SyncDeps, request: SyncRequest, since: SyncToken): Promise<SyncBody> {
-  const { clock, wakeups, presence } = deps
-  const deadline = clock.now() + waitMs(deps, request.timeoutMs)
-  const topics: readonly WakeTopic[] = presence.isWanted(request.filter) ? ['presence', 'rooms'] : ['rooms']
-  const parked = wakeups.register({ ...request.requester, topics, signal: request.signal })
-  try {
-    let from: SyncToken = since
-    for (let isLast = false; ;) {
+/** What the filter hides wakes the request but does not end it. */
+async function wait(deps: SyncDeps, request: SyncRequest, since: SyncToken): Promise<Reading> {
+  const { requester, filter, signal, timeoutMs } = request
+  let from: SyncToken = since
+  return poll(deps, {
+    requester,
+    signal,
+    topics: deps.presence.isWanted(filter) ? ['presence', 'rooms'] : ['rooms'],
+    waitMs: waitMs(deps, timeoutMs),
+    read: async () => {
       const reading = await read(deps, request, from)
-      if (isLast || !reading.isEmpty) return reading.body
-      const outcome = await waitFor(parked, deadline - clock.now())
-      if (outcome === 'stop') return reading.body
-      isLast = outcome === 'last'
       // Nothing of presence was for this client: the next look begins behind it.
       from = { epoch: deps.epoch, presence: reading.presence, rooms: since.rooms }
-    }
-  } finally {
-    parked.end()
-  }
-}
-
-async function waitFor(parked: Parked, leftMs: Millis): Promise<'again' | 'last' | 'stop'> {
-  const outcome = await parked.wait(Math.max(0, leftMs))
-  switch (outcome) {
-    case 'woken':
-      return 'again'
-    case 'timeout':
-      return 'last'
-    case 'ended':
-      throw refuse.unknownToken()
-    case 'closed':
-    case 'aborted':
-      return 'stop'
-    default:
-      return assertNever(outcome)
-  }
+      return reading
+    },
+  })
 }
 
 function waitMs({ random, pollMaxMs }: SyncDeps, timeoutMs: Millis): Millis {
