@@ -56,6 +56,40 @@ describe('a restart', () => {
     expect([...seen]).toEqual(['online'])
   })
 
+  test.each([
+    ['idle', 10 * MINUTE, 'unavailable'],
+    ['online', 2 * MINUTE, 'online'],
+  ] as const)(
+    'P-127 P-152 who was %s and merely polls on goes on so, and nobody is told',
+    (_, quietMs, state) => {
+      const kit = engineKit()
+      kit.joins('room', 'alice', 'bob')
+      kit.opens('alice', 'phone')
+      kit.passes(quietMs)
+      kit.catchUp('bob')
+      const before = kit.view('bob', 'alice')
+      kit.restarts(SECOND)
+      expect(kit.opens('alice', 'phone')).toEqual(NOTHING)
+      expect(kit.view('bob', 'alice')).toEqual(before)
+      expect(kit.state('alice', 'bob')).toBe(state)
+      // It idles when it would have idled, and what somebody does brings it back.
+      kit.passes(10 * MINUTE)
+      expect(kit.state('alice', 'bob')).toBe('unavailable')
+      kit.acts('alice', 'phone')
+      expect(kit.state('alice', 'bob')).toBe('online')
+    },
+  )
+
+  test('P-138 L-03 busy from before the restart is not caught by the device that polls on', () => {
+    const kit = company()
+    kit.puts('alice', 'laptop', 'busy')
+    kit.restarts()
+    kit.opens('alice', 'phone')
+    expect(kit.state('alice', 'bob')).toBe('busy')
+    kit.passes(30 * SECOND)
+    expect(kit.state('alice', 'bob')).toBe('online')
+  })
+
   test('the one device of several that comes back first does not pull the user down', () => {
     const kit = company()
     kit.restarts()

@@ -92,7 +92,8 @@ export class User {
   openStream(num: DeviceNum, presence: StreamPresence, now: Millis): void {
     this.#listeningStreams += 1
     if (presence === 'offline' && !this.#devices.has(num)) return
-    this.#device(num, (device) => streamOpened(device, presence, now, this.#policy))
+    const returned = presence === 'implicit' && !this.#devices.has(num) ? this.#returned() : null
+    this.#device(num, (device) => streamOpened(returned ?? device, presence, now, this.#policy))
   }
 
   closeStream(num: DeviceNum, presence: StreamPresence, now: Millis): void {
@@ -174,6 +175,16 @@ export class User {
     const lastActiveTs = this.#lastActiveTs
     const currentlyActive = isCurrentlyActive({ state, lastActiveTs }, now, this.#policy)
     return { state, statusMsg: this.#statusMsg, lastActiveTs, currentlyActive }
+  }
+
+  /**
+   * What a device goes on as that merely polls on after a restart: nobody did anything, so nobody is told (decision 0007). Which
+   * device was busy or free for chat is not known, and none catches it from another.
+   */
+  #returned(): DevicePresence | null {
+    if (this.#restored === null) return null
+    const state = this.#restored.state === 'unavailable' ? 'unavailable' : 'online'
+    return { ...UNKNOWN_DEVICE, state, lastActiveTs: this.#lastActiveTs ?? 0 }
   }
 
   #device(num: DeviceNum, change: (device: DevicePresence) => DevicePresence): void {
