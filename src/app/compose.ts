@@ -33,6 +33,7 @@ import type { Log } from '../ports/log.ts'
 import type { Store } from '../ports/store.ts'
 import { createPresenceSection } from '../service/presence-section.ts'
 import { createPresence, type Presence } from '../service/presence.ts'
+import { createPresenceEvents } from '../service/presence-events.ts'
 import { createRateLimits, type RateLimits } from '../service/rate-limit.ts'
 import { createSync, type Sync } from '../service/sync.ts'
 import { BOUNDS } from './bounds.ts'
@@ -98,10 +99,12 @@ function composeServices(
   limits: RateLimits<LimitName>,
 ): Services {
   const { enabled, busy, statusMsgBytesMax } = config.presence
-  const section = createPresenceSection({ enabled, loop, directory, clock, epoch, busy })
+  const events = createPresenceEvents({ directory, clock, epoch, serverName, busy })
+  const section = createPresenceSection({ enabled, loop, events, epoch })
   return {
     presence: createPresence({ enabled, loop, persist, statusMsgBytesMax }),
     sync: createSync({
+  const { serverName } = config
       loop,
       wakeups,
       presence: section,

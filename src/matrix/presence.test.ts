@@ -5,8 +5,7 @@ import {
   BUSY,
   parseSetPresence,
   presenceEvent,
-  presenceEventId,
-  presenceEventOld,
+  type PresenceEventSource,
   presenceWord,
   setPresenceBody,
   statusBody,
@@ -199,10 +198,16 @@ describe('the answer to GET status', () => {
 })
 
 describe('m.presence events', () => {
+  const alice: PresenceEventSource = {
+    userId: ALICE,
+    seq: 17,
+    epoch: 'life',
+    server: 'home.example' as ServerName,
+  }
   const profile = { displayname: 'Alice Margatroid', avatarUrl: 'mxc://home.example/a' }
 
   test('P-084 P-106 P-117 in /sync have type, sender and content, no event_id, room_id or user_id', () => {
-    expect(presenceEvent(ALICE, shown(), profile, { ...options, form: 'sync' })).toEqual({
+    expect(presenceEvent({ ...alice, ...profile }, shown(), { ...options, form: 'sync' })).toEqual({
       type: 'm.presence',
       sender: ALICE,
       content: {
@@ -217,25 +222,32 @@ describe('m.presence events', () => {
   })
 
   test('P-107 in /events name the user in the content too and have no room_id', () => {
-    const event = presenceEvent(ALICE, shown(), {}, { ...options, form: 'events' })
+    const event = presenceEvent(alice, shown(), { ...options, form: 'events' })
     expect(event).toMatchObject({ sender: ALICE, content: { user_id: ALICE } })
     expect(event).not.toHaveProperty('room_id')
   })
 
-  test('on api/v1 have event_id, type, content.user_id and content.presence, and no sender', () => {
-    const eventId = presenceEventId(17, 'home.example' as ServerName)
-    expect(presenceEventOld(ALICE, shown({ statusMsg: null }), {}, { ...options, eventId })).toEqual({
+  test('P-105 on api/v1 have event_id, type, content.user_id and content.presence, and no sender', () => {
+    const event = presenceEvent(alice, shown({ statusMsg: null }), { ...options, form: 'api/v1' })
+    expect(event).toEqual({
       type: 'm.presence',
-      event_id: '$presence_17:home.example',
+      event_id: expect.stringMatching(/^\$presence_17_[\w-]+:home\.example$/) as string,
       content: { user_id: ALICE, presence: 'online', last_active_ago: 2_478 },
     })
   })
 
+  test('P-105 have another event_id for every place, user and life of the stream, and the same for the same', () => {
+    const idOf = (over: Partial<PresenceEventSource>): unknown =>
+      presenceEvent({ ...alice, ...over }, shown(), { ...options, form: 'api/v1' })['event_id']
+    const ids = [{}, { seq: 18 }, { userId: '@bob:home.example' as UserId }, { epoch: 'other' }].map(idOf)
+    expect(new Set(ids).size).toBe(4)
+    expect(idOf({ displayname: 'Al' })).toBe(ids[0])
+  })
+
   test('P-109 have no null and no empty text', () => {
     const event = presenceEvent(
-      ALICE,
+      { ...alice, displayname: '', avatarUrl: '' },
       shown({ statusMsg: '', lastActiveTs: null }),
-      { displayname: '', avatarUrl: '' },
       { ...options, form: 'sync' },
     )
     expect(event['content']).toEqual({ presence: 'online', currently_active: true })
@@ -243,13 +255,16 @@ describe('m.presence events', () => {
 
   test('P-098 of a user who is not visible any more say offline and nothing else', () => {
     const gone = shown({ state: 'offline', visible: false })
-    expect(presenceEvent(ALICE, gone, profile, { ...options, form: 'sync' })['content']).toEqual({
+    expect(presenceEvent({ ...alice, ...profile }, gone, { ...options, form: 'sync' })['content']).toEqual({
       presence: 'offline',
     })
   })
 
   test('P-110 P-111 never say hidden outside api/v1', () => {
-    const event = presenceEvent(ALICE, shown({ hidden: true }), profile, { ...options, form: 'sync' })
+    const event = presenceEvent({ ...alice, ...profile }, shown({ hidden: true }), {
+      ...options,
+      form: 'sync',
+    })
     expect(event['content']).toHaveProperty('presence', 'offline')
     expect(event['content']).not.toHaveProperty('currently_active')
   })

@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { Millis } from '../base/clock.ts'
-import type { EventId, ServerName, UserId } from './ids.ts'
+import type { ServerName, UserId } from './ids.ts'
 import type { JsonObject } from './json.ts'
 
 /** What a device, and after aggregation a user, can be. `hidden` is not one of them: it is a flag of the user. */
@@ -28,9 +29,10 @@ export type PresenceSurface = 'api/v1' | 'modern'
 
 /**
  * Where an event is shown decides which keys it has (PRESENCE-SPEC §3.1). `sync`: `/sync` and application services;
- * `events`: `/events`, `/initialSync` and presence lists, whose readers look for the user in the content.
+ * `events`: `/events`, `/initialSync` and presence lists, whose readers look for the user in the content; `api/v1`: the
+ * same in 2015.
  */
-export type PresenceEventForm = 'sync' | 'events'
+export type PresenceEventForm = 'sync' | 'events' | 'api/v1'
 
 /** What a viewer may see of a user; the engine's `PresenceView` is one. */
 export interface ShownPresence {
@@ -51,10 +53,8 @@ export interface RenderOptions {
   readonly busy: boolean
 }
 
-interface ShownProfile {
-  readonly displayname?: string
-  readonly avatarUrl?: string
-}
+/** Letters of a hash: enough to tell users of one place apart. */
+const EVENT_TAG_LENGTH = 10
 
 type Reported = PresenceState | 'hidden'
 
@@ -151,48 +151,55 @@ export const UNKNOWN_PRESENCE: ShownPresence = {
   visible: true,
 }
 
+/** Of whom an event speaks, and which place of which presence stream it was made for. */
+export interface PresenceEventSource {
+  readonly userId: UserId
+  readonly displayname?: string
+  readonly avatarUrl?: string
+  readonly seq: number
+  /** The life of the presence numbers: after an unclean end they may be given out again. */
+  readonly epoch: string
+  readonly server: ServerName
+}
+
 /**
  * An `m.presence` event (§3.1, §3.2). What is not there has no key: clients fail on null and on empty texts (P-109). A
  * user who is not visible any more is `offline` and nothing else.
  */
 export function presenceEvent(
-  sender: UserId,
+  source: PresenceEventSource,
   shown: ShownPresence,
-  profile: ShownProfile,
   options: RenderOptions & { readonly form: PresenceEventForm },
 ): JsonObject {
-  const content = eventContent(shown, 'modern', profile, options)
-  if (options.form === 'events') content['user_id'] = sender
-  return { type: 'm.presence', sender, content }
+  const { userId } = source
+  const isOld = options.form === 'api/v1'
+  const content = eventContent(source, shown, isOld ? 'api/v1' : 'modern', options)
+  if (options.form !== 'sync') content['user_id'] = userId
+  return isOld
+    ? { type: 'm.presence', event_id: presenceEventId(source), content }
+    : { type: 'm.presence', sender: userId, content }
 }
 
-/** The same for the 2015 surface: a synthetic event ID, the user in the content (P-105). */
-export function presenceEventOld(
-  userId: UserId,
-  shown: ShownPresence,
-  profile: ShownProfile,
-  options: RenderOptions & { readonly eventId: EventId },
-): JsonObject {
-  const content = { user_id: userId, ...eventContent(shown, 'api/v1', profile, options) }
-  return { type: 'm.presence', event_id: options.eventId, content }
-}
-
-/** Unique per update: one place in the presence stream, one event. */
-export function presenceEventId(seq: number, server: ServerName): EventId {
-  return `$presence_${seq}:${server}` as EventId
+/**
+ * `$presence_<place in the stream>:<server>` (A-04). Users who come into sight together share a place, and clients of 2015
+ * take two events of one ID for the same, so what tells them apart is part of the place.
+ */
+function presenceEventId({ userId, seq, epoch, server }: PresenceEventSource): string {
+  const tag = createHash('sha256').update(`${epoch} ${userId}`).digest('base64url').slice(0, EVENT_TAG_LENGTH)
+  return `$presence_${seq}_${tag}:${server}`
 }
 
 function eventContent(
+  { displayname, avatarUrl }: PresenceEventSource,
   shown: ShownPresence,
   surface: PresenceSurface,
-  profile: ShownProfile,
   options: RenderOptions,
 ): JsonObject {
   if (!shown.visible) return { presence: 'offline' }
   const content = presenceKeys(shown, surface, options)
   if (shown.statusMsg) content['status_msg'] = shown.statusMsg
-  if (profile.displayname) content['displayname'] = profile.displayname
-  if (profile.avatarUrl) content['avatar_url'] = profile.avatarUrl
+  if (displayname) content['displayname'] = displayname
+  if (avatarUrl) content['avatar_url'] = avatarUrl
   return content
 }
 

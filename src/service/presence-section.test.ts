@@ -2,9 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { ManualClock } from '../../test/support/manual-clock.ts'
 import type { PresencePosition, PresenceView, UserNum } from '../engine/types.ts'
 import type { Filter } from '../matrix/filter.ts'
-import type { UserId } from '../matrix/ids.ts'
+import type { ServerName, UserId } from '../matrix/ids.ts'
 import { parseSyncToken, type SyncToken } from '../matrix/token.ts'
 import type { SeeOptions } from './loop.ts'
+import { createPresenceEvents } from './presence-events.ts'
 import { createPresenceSection } from './presence-section.ts'
 
 const ALICE = '@alice:home.example' as UserId
@@ -39,19 +40,23 @@ function world(over: { enabled?: boolean } = {}) {
         return { entries: state.entries, position: { seq: 9, skip: 0 } }
       },
     },
-    directory: {
-      profiles: async (userIds) => {
-        state.asked.push([...userIds])
-        return new Map([[BOB, { displayname: 'Bob' }]])
+    events: createPresenceEvents({
+      directory: {
+        profiles: async (userIds) => {
+          state.asked.push([...userIds])
+          return new Map([[BOB, { displayname: 'Bob' }]])
+        },
       },
-    },
-    clock,
+      clock,
+      epoch: 'life',
+      serverName: 'home.example' as ServerName,
+      busy: false,
+    }),
     epoch: 'life',
-    busy: false,
     ...over,
   })
   const window = (since: string | null, query: { filter?: Filter; fullState?: boolean } = {}) =>
-    section.window({ viewer: ALICE, filter: {}, fullState: false, ...query }, token(since))
+    section.window({ viewer: ALICE, filter: {}, fullState: false, form: 'sync', ...query }, token(since))
   return { clock, section, reads, state, window }
 }
 

@@ -1,14 +1,13 @@
-import type { Clock, Millis } from '../base/clock.ts'
 import type { PresencePosition } from '../engine/types.ts'
 import { pickFields } from '../matrix/event-fields.ts'
 import { matches, matchesType } from '../matrix/event-match.ts'
 import type { EventFilter, Filter } from '../matrix/filter.ts'
 import type { UserId } from '../matrix/ids.ts'
-import { presenceEvent } from '../matrix/presence.ts'
+import type { PresenceEventForm } from '../matrix/presence.ts'
 import type { ClientEvent } from '../matrix/sync.ts'
 import type { SyncToken } from '../matrix/token.ts'
-import type { Directory } from '../ports/directory.ts'
-import type { Loop, SeenDelta, SeenPresence } from './loop.ts'
+import type { Loop, SeenDelta } from './loop.ts'
+import type { PresenceEvents } from './presence-events.ts'
 
 const PRESENCE = 'm.presence'
 
@@ -19,6 +18,7 @@ export interface PresenceQuery {
   readonly viewer: UserId
   readonly filter: Filter
   readonly fullState: boolean
+  readonly form: PresenceEventForm
 }
 
 /** What the next answer has of presence: taken at one moment, written later. */
@@ -30,7 +30,7 @@ export interface PresenceWindow {
   events(): Promise<ClientEvent[]>
 }
 
-/** The presence part of `/sync` (PRESENCE-SPEC §2.8, §2.9). */
+/** The presence part of `/sync`, `/events` and `/initialSync` (PRESENCE-SPEC §2.6–§2.9). */
 export interface PresenceSection {
   /** False if the filter lets no presence through: nothing to read and nothing to wake for (P-100, R-212). */
   isWanted(filter: Filter): boolean
@@ -41,12 +41,9 @@ export interface PresenceSection {
 export interface PresenceSectionDeps {
   readonly enabled: boolean
   readonly loop: Pick<Loop, 'read' | 'view' | 'head' | 'horizon'>
-  readonly directory: Pick<Directory, 'profiles'>
-  readonly clock: Pick<Clock, 'now'>
+  readonly events: PresenceEvents
   /** The life of the presence numbers; a token of another one is answered with a snapshot. */
   readonly epoch: string
-  /** Does this server speak busy? */
-  readonly busy: boolean
 }
 
 export function createPresenceSection(deps: PresenceSectionDeps): PresenceSection {
@@ -59,7 +56,7 @@ export function createPresenceSection(deps: PresenceSectionDeps): PresenceSectio
       return {
         isEmpty: false,
         position: delta.position,
-        events: () => written(deps, delta.entries, query.filter.event_fields),
+        events: () => written(deps, delta, query),
       }
     },
   }
@@ -113,14 +110,10 @@ function readableFrom({ loop, epoch }: PresenceSectionDeps, since: SyncToken): P
 }
 
 async function written(
-  { directory, clock, busy }: PresenceSectionDeps,
-  entries: readonly SeenPresence[],
-  fields: readonly string[] | undefined,
+  { events }: PresenceSectionDeps,
+  { entries }: SeenDelta,
+  { form, filter: { event_fields: fields } }: PresenceQuery,
 ): Promise<ClientEvent[]> {
-  const profiles = await directory.profiles(entries.map(({ userId }) => userId))
-  const now: Millis = clock.now()
-  return entries.map(({ userId, view }) => {
-    const event = presenceEvent(userId, view, profiles.get(userId) ?? {}, { now, busy, form: 'sync' })
-    return fields === undefined ? event : pickFields(event, fields)
-  })
+  const written = await events.write(entries, form)
+  return fields === undefined ? written : written.map((event) => pickFields(event, fields))
 }

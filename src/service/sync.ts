@@ -139,7 +139,7 @@ function waitMs({ random, pollMaxMs }: SyncDeps, timeoutMs: Millis): Millis {
 async function read(deps: SyncDeps, request: SyncRequest, since: SyncToken | null): Promise<Reading> {
   const { requester, filter, fullState } = request
   const now = deps.rooms.position()
-  const presence = deps.presence.window({ viewer: requester.userId, filter, fullState }, since)
+  const presence = deps.presence.window({ viewer: requester.userId, filter, fullState, form: 'sync' }, since)
   const window = { since: since === null ? null : notBeyond(since.rooms, now), now }
   const [rooms, events] = await Promise.all([deps.rooms.read(request, window), presence.events()])
   const isEmpty = presence.isEmpty && rooms.isEmpty

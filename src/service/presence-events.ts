@@ -1,0 +1,37 @@
+import type { Clock, Millis } from '../base/clock.ts'
+import type { ServerName } from '../matrix/ids.ts'
+import { presenceEvent, type PresenceEventForm } from '../matrix/presence.ts'
+import type { ClientEvent } from '../matrix/sync.ts'
+import type { Directory } from '../ports/directory.ts'
+import type { SeenPresence } from './loop.ts'
+
+/** Writes presence out as `m.presence` events, for every surface that shows them. */
+export interface PresenceEvents {
+  /** One event an entry, in order, with profiles and ages as of the moment of writing. */
+  write(entries: readonly SeenPresence[], form: PresenceEventForm): Promise<ClientEvent[]>
+}
+
+export interface PresenceEventsDeps {
+  readonly directory: Pick<Directory, 'profiles'>
+  readonly clock: Pick<Clock, 'now'>
+  /** The life of the presence numbers. */
+  readonly epoch: string
+  readonly serverName: ServerName
+  /** Does this server speak busy? */
+  readonly busy: boolean
+}
+
+export function createPresenceEvents(deps: PresenceEventsDeps): PresenceEvents {
+  const { directory, clock, epoch, serverName: server, busy } = deps
+  return {
+    async write(entries, form) {
+      if (entries.length === 0) return []
+      const profiles = await directory.profiles(entries.map(({ userId }) => userId))
+      const now: Millis = clock.now()
+      return entries.map(({ userId, view }) => {
+        const source = { ...profiles.get(userId), userId, seq: view.seq, epoch, server }
+        return presenceEvent(source, view, { now, busy, form })
+      })
+    },
+  }
+}
