@@ -1,6 +1,6 @@
 import type { DeviceId, RoomId, UserId } from '../matrix/ids.ts'
 import type { Write } from '../ports/store.ts'
-import type { Stream } from './stream.ts'
+import type { Stream } from '../ports/stream.ts'
 
 /** Above this many keys a kind's index forgets all of them, and the next question for each is answered by the store. */
 const CHANGES_MAX = 200_000

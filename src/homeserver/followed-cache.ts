@@ -1,6 +1,6 @@
 import { createLru } from './lru.ts'
 import type { Write } from '../ports/store.ts'
-import type { Stream } from './stream.ts'
+import type { Stream } from '../ports/stream.ts'
 
 /**
  * Answers of the store kept in memory until a write makes them old. Loading begins again after such a write, so whoever

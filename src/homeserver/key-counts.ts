@@ -2,8 +2,8 @@ import { createLru } from './lru.ts'
 import type { Requester } from '../ports/directory.ts'
 import type { Store, Write } from '../ports/store.ts'
 import type { SyncBody } from '../matrix/sync.ts'
+import type { Stream } from '../ports/stream.ts'
 import { countKeys } from './keys.ts'
-import type { Stream } from './stream.ts'
 
 /** The part of every sync answer without which clients upload their keys again. */
 export type KeyCounts = Pick<SyncBody, 'device_one_time_keys_count' | 'device_unused_fallback_key_types'>

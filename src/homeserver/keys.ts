@@ -5,8 +5,8 @@ import { parseUserId, serverOf, type DeviceId, type ServerName, type UserId } fr
 import { isJsonObject, own, type Json, type JsonObject } from '../matrix/json.ts'
 import type { Requester } from '../ports/directory.ts'
 import type { Row, Store, Write } from '../ports/store.ts'
+import type { Stream } from '../ports/stream.ts'
 import type { Wake } from '../ports/wake.ts'
-import type { Stream } from './stream.ts'
 
 /** One-time keys kept for a device; clients keep about fifty. */
 export const ONE_TIME_KEYS_MAX = 1_000

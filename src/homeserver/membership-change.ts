@@ -11,6 +11,7 @@ import {
 import { own, ownString, type JsonObject } from '../matrix/json.ts'
 import type { Requester } from '../ports/directory.ts'
 import type { Store } from '../ports/store.ts'
+import type { Stream } from '../ports/stream.ts'
 import type { Aliases } from './aliases.ts'
 import { membershipOf } from './auth-state.ts'
 import { inEachRoom } from './each-room.ts'
@@ -22,7 +23,6 @@ import type { Membership, Memberships } from './memberships.ts'
 import { authorisingKeys } from './restricted-join.ts'
 import { authStateOf, contentIn, type RoomState, type RoomStates } from './room-state.ts'
 import type { Author, Decision, RoomWriter } from './room-writer.ts'
-import type { Stream } from './stream.ts'
 
 /** Somebody does something to another user; the empty reason is none. */
 export interface MembershipRequest {

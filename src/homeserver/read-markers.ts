@@ -4,11 +4,11 @@ import type { EventId, RoomId, UserId } from '../matrix/ids.ts'
 import { isJsonObject, ownString } from '../matrix/json.ts'
 import type { Requester } from '../ports/directory.ts'
 import type { Store } from '../ports/store.ts'
+import type { Stream } from '../ports/stream.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
 import type { Wake } from '../ports/wake.ts'
 import type { Memberships } from './memberships.ts'
 import { eventPosition } from './receipts.ts'
-import type { Stream } from './stream.ts'
 
 const FULLY_READ = 'm.fully_read'
 

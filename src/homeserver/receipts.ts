@@ -4,11 +4,11 @@ import { refuse } from '../matrix/errors.ts'
 import type { EventId, RoomId } from '../matrix/ids.ts'
 import type { Requester } from '../ports/directory.ts'
 import type { Store } from '../ports/store.ts'
+import type { Stream } from '../ports/stream.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
 import type { Wake } from '../ports/wake.ts'
 import type { Memberships } from './memberships.ts'
 import type { RoomReceipts } from './room-receipts.ts'
-import type { Stream } from './stream.ts'
 
 export const RECEIPT_TYPES = ['m.read', 'm.read.private'] as const
 export type ReceiptType = (typeof RECEIPT_TYPES)[number]

@@ -1,11 +1,11 @@
 import { refuse } from '../matrix/errors.ts'
 import type { RoomId, UserId } from '../matrix/ids.ts'
 import type { Row, Store, Write } from '../ports/store.ts'
+import type { Stream } from '../ports/stream.ts'
 import { createFollowedCache } from './followed-cache.ts'
 import type { HistoryView, HistoryViewSource } from './history-visibility.ts'
 import { stepAt, type HistoryStep, type RoomHistory } from './room-history.ts'
 import type { RoomStates } from './room-state.ts'
-import type { Stream } from './stream.ts'
 
 /** Every membership row of a user, as of the newest position. */
 export interface UserRooms {

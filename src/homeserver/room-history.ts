@@ -1,9 +1,9 @@
 import type { EventId, RoomId, UserId } from '../matrix/ids.ts'
 import { ownString } from '../matrix/json.ts'
 import type { Row, Store, Write } from '../ports/store.ts'
+import type { Stream } from '../ports/stream.ts'
 import { createFollowedCache } from './followed-cache.ts'
 import type { RoomStates } from './room-state.ts'
-import type { Stream } from './stream.ts'
 
 /** From this position on, a setting of a room had this value. */
 export interface HistoryStep {

@@ -1,7 +1,7 @@
 import { createLru } from './lru.ts'
 import type { RoomId, UserId } from '../matrix/ids.ts'
 import type { Row, Store } from '../ports/store.ts'
-import type { Stream } from './stream.ts'
+import type { Stream } from '../ports/stream.ts'
 
 export type Receipt = Row<'receipts'>
 

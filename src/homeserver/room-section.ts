@@ -4,6 +4,7 @@ import type { JsonObject } from '../matrix/json.ts'
 import type { ClientEvent, SyncBody } from '../matrix/sync.ts'
 import type { RoomsPosition } from '../matrix/token.ts'
 import type { Row, Store } from '../ports/store.ts'
+import type { Stream } from '../ports/stream.ts'
 import type { SyncQuery, SyncSection, SyncWindow } from '../ports/sync-section.ts'
 import { admitsRoom, matchesRoom, matchesTypeOnly } from './event-filter.ts'
 import type { KeyCountsSource } from './key-counts.ts'
@@ -19,7 +20,6 @@ import {
 } from './room-section-rooms.ts'
 import { transition, type Transition } from './room-section-transitions.ts'
 import { strippedStateFor } from './stripped-state.ts'
-import type { Stream } from './stream.ts'
 import type { UserSettings, UserSettingsSource } from './user-settings.ts'
 
 /** Rooms read before other requests get their turn. */

@@ -2,9 +2,9 @@ import type { RoomId, UserId } from '../matrix/ids.ts'
 import { ownString } from '../matrix/json.ts'
 import type { RoomSummary } from '../matrix/sync.ts'
 import type { Row, Store, Write } from '../ports/store.ts'
+import type { Stream } from '../ports/stream.ts'
 import { createFollowedCache } from './followed-cache.ts'
 import type { RoomStates } from './room-state.ts'
-import type { Stream } from './stream.ts'
 
 /** Users named in place of a room's name. */
 export const HEROES_MAX = 5

@@ -7,6 +7,7 @@ import type { RoomEvent } from '../matrix/room-event.ts'
 import type { RoomVersion } from '../matrix/room-version/index.ts'
 import type { Requester } from '../ports/directory.ts'
 import type { Row, Store, Write } from '../ports/store.ts'
+import type { Stream } from '../ports/stream.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
 import type { Wake } from '../ports/wake.ts'
 import { membershipOf } from './auth-state.ts'
@@ -23,7 +24,6 @@ import {
   type RoomStates,
   type StoredEvent,
 } from './room-state.ts'
-import type { Stream } from './stream.ts'
 
 /** The client transaction that an event answers; the row goes into the event's own commit (§5.1). */
 export interface EventTransaction {

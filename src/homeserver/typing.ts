@@ -3,10 +3,10 @@ import { refuse } from '../matrix/errors.ts'
 import type { RoomId, UserId } from '../matrix/ids.ts'
 import type { Write } from '../ports/store.ts'
 import type { Requester } from '../ports/directory.ts'
+import type { Stream } from '../ports/stream.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
 import type { Wake } from '../ports/wake.ts'
 import type { Memberships } from './memberships.ts'
-import type { Stream } from './stream.ts'
 
 /** Life of a typing flag whose client names none, and the cap on what it names (`TYPING_MAX`). */
 export const TYPING_DEFAULT_MS = 30_000

@@ -2,8 +2,8 @@ import type { UserId } from '../matrix/ids.ts'
 import { isJsonObject, own, ownString, type Json, type JsonObject } from '../matrix/json.ts'
 import { defaultPushRules, PUSH_RULE_KINDS, type PushRule, type PushRuleset } from '../matrix/push-rules.ts'
 import type { Store, Write } from '../ports/store.ts'
+import type { Stream } from '../ports/stream.ts'
 import { createFollowedCache } from './followed-cache.ts'
-import type { Stream } from './stream.ts'
 
 /** The account data that changes what a user is shown (ROOMS-SPEC §5.9, §6.9, §6.10). */
 export interface UserSettings {

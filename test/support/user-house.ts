@@ -1,6 +1,7 @@
 import { Serial } from '../../src/base/serial.ts'
 import { createDirectory, type AccountDirectory } from '../../src/homeserver/directory.ts'
-import { createStream, type Stream } from '../../src/homeserver/stream.ts'
+import { createStream } from '../../src/homeserver/stream.ts'
+import type { Stream } from '../../src/ports/stream.ts'
 import { makeUserId, type DeviceId, type UserId } from '../../src/matrix/ids.ts'
 import type { JsonObject } from '../../src/matrix/json.ts'
 import type { Requester } from '../../src/ports/directory.ts'
