@@ -22,9 +22,18 @@ export class Deadlines {
   /** The bucket of the latest `take`: overdue entries stand here, or the wheel would have to turn back through years. */
   #present = 0
   #size = 0
+  #bound: Millis = Infinity
 
   get size(): number {
     return this.#size
+  }
+
+  /**
+   * No deadline is before this one; Infinity if there is none. It costs nothing to ask, where `next` walks through the whole
+   * bucket of the earliest, which may be everybody's. Deadlines that were put back leave it behind until `next` is asked.
+   */
+  get bound(): Millis {
+    return this.#bound
   }
 
   /** When `id` is due; null if it has no deadline. */
@@ -36,6 +45,7 @@ export class Deadlines {
   set(id: number, due: Millis): void {
     if (id >= this.#due.length) this.#grow(id)
     this.#due[id] = due
+    if (due < this.#bound) this.#bound = due
     const bucket = Math.max(Math.floor(due / BUCKET_MS), this.#present)
     const current = this.#bucket[id] as number
     if (current !== NONE && bucket >= current) return
@@ -50,12 +60,14 @@ export class Deadlines {
 
   /** The earliest deadline, or null if there is none. */
   next(): Millis | null {
+    this.#bound = Infinity
     if (this.#size === 0) return null
     for (let bucket = this.#first; ; bucket += 1) {
       const earliest = this.#earliestOf(bucket)
       if (earliest === null) continue
       // Nothing stands before: the search need not come by there again.
       this.#first = bucket
+      this.#bound = earliest
       return earliest
     }
   }

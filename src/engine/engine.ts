@@ -111,6 +111,11 @@ export class Engine {
     return this.#deadlines.next()
   }
 
+  /** Nothing is due before; Infinity: never. Known without the search that `nextDeadline` is. */
+  get deadlineBound(): Millis {
+    return this.#deadlines.bound
+  }
+
   /** May the viewer see the user? The one rule, used by every path (P-146). */
   sees(viewer: UserNum, user: UserNum): boolean {
     return this.#interest.sees(viewer, user)

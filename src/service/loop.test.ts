@@ -163,6 +163,21 @@ describe('time', () => {
     expect([rows, woken]).toEqual([[], []])
   })
 
+  test('polls that come and go are not each a search for the next deadline', () => {
+    const engine = new Engine({ policy: POLICY, head: 0 })
+    const nextDeadline = engine.nextDeadline.bind(engine)
+    let searches = 0
+    engine.nextDeadline = () => {
+      searches += 1
+      return nextDeadline()
+    }
+    const { loop } = company({ engine })
+    loop.openStream(ALICE, PHONE, 'online')()
+    searches = 0
+    for (let poll = 0; poll < 100; poll += 1) loop.openStream(ALICE, PHONE, 'implicit')()
+    expect(searches).toBeLessThan(5)
+  })
+
   test('L-17 two devices that disagree wake nobody', async () => {
     const { clock, loop, woken } = company()
     loop.openStream(ALICE, PHONE, 'online')
@@ -185,6 +200,7 @@ describe('time', () => {
       begin: () => NO_EFFECTS,
       apply: () => NO_EFFECTS,
       nextDeadline: () => 1,
+      deadlineBound: 1,
       tick: () => {
         if (fails) throw new Error('a bug')
         return NO_EFFECTS

@@ -269,9 +269,12 @@ class PresenceLoop implements Loop {
 
   /** One timer, set anew only if something is due before it fires: moving a deadline back costs nothing. */
   #arm(): void {
+    const soonest = this.#lastTickTs + TICK_GAP_MS
+    // Most commands put deadlines back: not worth a search, which costs as much as there are users of the same moment.
+    if (this.#timer !== null && Math.max(this.#engine.deadlineBound, soonest) >= this.#timerDue) return
     const next = this.#engine.nextDeadline()
     if (next === null) return
-    const due = Math.max(next, this.#lastTickTs + TICK_GAP_MS)
+    const due = Math.max(next, soonest)
     if (this.#timer === null || due < this.#timerDue) this.#sleepUntil(due)
   }
 
