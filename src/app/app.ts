@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import type { Listener } from '../http/server.ts'
+import { readPage, type Page } from '../http/web/page.ts'
 import type { Store } from '../ports/store.ts'
 import { openSqliteStore } from '../store/sqlite/open.ts'
 import { PASSWORD_COSTS } from './bounds.ts'
@@ -21,7 +23,12 @@ export interface AppDeps extends Surroundings {
   /** Tests give a store and cheaper passwords of their own. */
   readonly openStore?: (config: Config) => Promise<Store>
   readonly passwordCosts?: HomeserverDeps['passwordCosts']
+  /** Where the built page is; null for a server without it. */
+  readonly pageFolder?: string | null
 }
+
+/** The same distance from the sources and from `dist`. */
+const PAGE_FOLDER = fileURLToPath(new URL('../../web/dist', import.meta.url))
 
 /** Opens, restores, listens; in that order, so that nobody is answered by half a server. */
 export async function startApp(deps: AppDeps): Promise<App> {
@@ -30,12 +37,14 @@ export async function startApp(deps: AppDeps): Promise<App> {
   let isReady = false
   let composition: Composition | null = null
   try {
+    const page = loadPage(deps)
     const signingKey = loadSigningKey({ dataDir: config.dataDir, serverName: config.serverName, random })
     composition = await compose({
       ...deps,
       store,
       signingKey,
       passwordCosts: deps.passwordCosts ?? PASSWORD_COSTS,
+      page,
       isReady: () => isReady,
     })
     // Before anybody can ask: until it began, nothing that happens to presence is told.
@@ -44,7 +53,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
     isReady = true
     await composition.homeserver.accounts.resumeDeactivations()
     const parts = composition
-    return running(parts, addresses, async () => {
+    return running(parts, addresses, page !== null, async () => {
       isReady = false
       await stop(parts)
       await store.close()
@@ -56,10 +65,16 @@ export async function startApp(deps: AppDeps): Promise<App> {
   }
 }
 
-function running(composition: Composition, addresses: App['addresses'], close: () => Promise<void>): App {
+function running(
+  composition: Composition,
+  addresses: App['addresses'],
+  servesPage: boolean,
+  close: () => Promise<void>,
+): App {
   const { presence, http } = composition
   return {
     addresses,
+    servesPage,
     get parked() {
       return presence.wakeups.parked
     },
@@ -68,6 +83,15 @@ function running(composition: Composition, addresses: App['addresses'], close: (
     },
     close,
   }
+}
+
+/** Null, and a warning, if nothing was built: everything else is served all the same. */
+function loadPage({ config, log, pageFolder = PAGE_FOLDER }: AppDeps): Page | null {
+  if (pageFolder === null || !config.listeners.some(({ resources }) => resources.includes('web'))) return null
+  const page = readPage(pageFolder)
+  if (page === null)
+    log.warn({ folder: pageFolder }, 'there is no roster page at /: "npm run build -w web" builds it')
+  return page
 }
 
 async function listen(config: Config, { http }: Composition): Promise<RunningApp['addresses']> {

@@ -41,7 +41,8 @@ async function run(argv: readonly string[], deps: Partial<CliDeps> = {}): Promis
       ran.started = surroundings
       setImmediate(() => signal())
       return {
-        addresses: [{ url: 'http://127.0.0.1:8008', resources: ['client'] }],
+        addresses: [{ url: 'http://127.0.0.1:8008', resources: ['client', 'web'] }],
+        servesPage: true,
         close: async () => void ran.events.push('closed'),
       }
     },
@@ -63,6 +64,7 @@ test('serve is the default, runs until a signal, and says where it is and what t
     expect([code, events]).toEqual([0, ['closed']])
     expect(started?.config.serverName).toBe('localhost:8008')
     expect(stdout).toContain('at http://127.0.0.1:8008')
+    expect(stdout).toContain('open http://127.0.0.1:8008/ in a browser')
     expect(stdout.match(/^ {2}curl /gm)?.length).toBe(3)
   }
 })
@@ -81,6 +83,7 @@ test('a second signal ends the process at once', async () => {
       setImmediate(() => signals[0]?.())
       return {
         addresses: [],
+        servesPage: false,
         close: async () => {
           events.push('closing')
           signals[0]?.()

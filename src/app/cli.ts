@@ -21,6 +21,8 @@ export interface Surroundings {
 /** A server that runs. */
 export interface RunningApp {
   readonly addresses: readonly { readonly url: string; readonly resources: readonly string[] }[]
+  /** Is there a page for people at `/` of what has the resource `web`? */
+  readonly servesPage: boolean
   /** Answers what is parked, flushes, lets go of everything. */
   close(): Promise<void>
 }
@@ -166,10 +168,12 @@ function firstSignal({ onSignal, exit }: CliDeps): Promise<void> {
   return promise
 }
 
-function welcome({ serverName, registration }: Config, { addresses }: RunningApp): string {
+function welcome({ serverName, registration }: Config, { addresses, servesPage }: RunningApp): string {
   const client = addresses.find(({ resources }) => resources.includes('client'))
   const places = addresses.map(({ url }) => url).join(', ')
-  const greeting = `\nAdsum ${version()} serves ${serverName} at ${places}\n`
+  const web = servesPage ? addresses.find(({ resources }) => resources.includes('web')) : undefined
+  const page = web === undefined ? '' : `Who is around: open ${web.url}/ in a browser\n`
+  const greeting = `\nAdsum ${version()} serves ${serverName} at ${places}\n${page}`
   if (client === undefined) return greeting
   const register = registration.enabled
     ? `curl ${client.url}/_matrix/client/v3/register -d '{"username":"alice","password":"choose one","auth":{"type":"m.login.dummy"}}'`

@@ -26,14 +26,16 @@ import { healthRoutes } from '../http/ops/health.ts'
 import { createMetrics, metricsRoutes } from '../http/ops/metrics.ts'
 import type { LimitName, Route } from '../http/route.ts'
 import { createHttpServer, HTTP_BOUNDS, type HttpServer } from '../http/server.ts'
+import type { Page } from '../http/web/page.ts'
+import { webRoutes } from '../http/web/routes.ts'
 import { createSharedSecret } from '../homeserver/shared-secret.ts'
 import { createUia } from '../homeserver/uia.ts'
 import type { SigningKey } from '../matrix/signing.ts'
 import type { Log } from '../ports/log.ts'
 import type { Store } from '../ports/store.ts'
+import { createPresenceEvents } from '../service/presence-events.ts'
 import { createPresenceSection } from '../service/presence-section.ts'
 import { createPresence, type Presence } from '../service/presence.ts'
-import { createPresenceEvents } from '../service/presence-events.ts'
 import { createRateLimits, type RateLimits } from '../service/rate-limit.ts'
 import { createSync, type Sync } from '../service/sync.ts'
 import { BOUNDS } from './bounds.ts'
@@ -49,6 +51,8 @@ export interface ComposeDeps {
   readonly store: Store
   readonly signingKey: SigningKey
   readonly passwordCosts: HomeserverDeps['passwordCosts']
+  /** The roster page, if it was built. */
+  readonly page: Page | null
   /** May traffic be sent here (`GET /ready`)? */
   readonly isReady: () => boolean
 }
@@ -72,6 +76,7 @@ export async function compose(deps: ComposeDeps): Promise<Composition> {
       ...clientRoutes(deps, homeserver, services),
       ...healthRoutes({ isReady: deps.isReady }),
       ...metricsRoutes({ metrics }),
+      ...webRoutes(deps),
     ],
     directory: homeserver.directory,
     queryAccessToken: deps.config.clientApi.queryAccessToken,
@@ -98,13 +103,13 @@ function composeServices(
   { directory, reading }: Homeserver,
   limits: RateLimits<LimitName>,
 ): Services {
+  const { serverName } = config
   const { enabled, busy, statusMsgBytesMax } = config.presence
   const events = createPresenceEvents({ directory, clock, epoch, serverName, busy })
   const section = createPresenceSection({ enabled, loop, events, epoch })
   return {
     presence: createPresence({ enabled, loop, persist, statusMsgBytesMax }),
     sync: createSync({
-  const { serverName } = config
       loop,
       wakeups,
       presence: section,

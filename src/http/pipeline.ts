@@ -73,8 +73,9 @@ async function admit(
   return { requester, params, query, body, surface, method, rawPath, ip, headers, signal }
 }
 
-/** Every answer's headers: CORS, and JSON unless the handler said otherwise. */
+/** Every answer's headers: CORS, and JSON unless the handler said otherwise. A 304 has no body to speak of. */
 export function answerHeaders(answer: Answer, contentLength: number): Record<string, string> {
+  if (answer.status === 304) return { ...CORS_HEADERS, ...answer.headers }
   return {
     ...CORS_HEADERS,
     'content-type': 'application/json',

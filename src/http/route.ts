@@ -35,7 +35,9 @@ type ParamNames<Path extends string> = Path extends `${string}:${infer Name}/${i
   ? Name | ParamNames<Rest>
   : Path extends `${string}:${infer Name}`
     ? Name
-    : never
+    : Path extends `${string}*`
+      ? '*'
+      : never
 
 type RequesterOf<A extends Auth> = A extends 'none' ? null : Requester
 

@@ -22,6 +22,8 @@ export interface ServerOptions {
   /** `memory`, the default, keeps everything in this process, also over `restarts`; `sqlite` is a real file. */
   readonly store?: 'memory' | 'sqlite'
   readonly clock?: ManualClock
+  /** Where the built page is, for the tests that open it. */
+  readonly pageFolder?: string
 }
 
 export interface Restart {
@@ -63,17 +65,20 @@ export interface TestServer {
    * more. `config` is added to what there was.
    */
   restarts(options?: Restart): Promise<void>
+  /** The first half of `restarts`, for what clients do meanwhile; a browser finds it again at the same address. */
+  stops(): Promise<void>
+  starts(): Promise<void>
   /** `restarts` with an unclean end. */
   crashes(): Promise<void>
   close(): Promise<void>
 }
 
-const RESOURCES = ['client', 'health', 'metrics']
+const RESOURCES = ['client', 'web', 'health', 'metrics']
 const PASSWORD_COSTS = { memoryKiB: 32, passes: 1 }
 
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const server = new LocalServer(options)
-  await server.start()
+  await server.starts()
   return server
 }
 
@@ -85,15 +90,15 @@ class LocalServer implements TestServer {
   readonly writes = { commits: 0, rows: 0 }
   readonly #folder = mkdtempSync(join(tmpdir(), 'adsum-test-'))
   readonly #options: ServerOptions
-  #config: NonNullable<ServerOptions['config']>
   readonly #memory = createMemoryStore()
   #given: Readonly<Record<string, unknown>>
   #app: App | null = null
   #store: CuttableStore | null = null
+  /** Any, and then the same again after `stops`. */
+  #port = 0
 
   constructor(options: ServerOptions) {
     this.#options = options
-    this.#config = options.config ?? {}
     this.#given = options.config ?? {}
     this.clock = options.clock ?? new ManualClock()
   }
@@ -107,7 +112,7 @@ class LocalServer implements TestServer {
     return this.#store.store
   }
 
-  async start(): Promise<void> {
+  async starts(): Promise<void> {
     this.#app = await startApp({
       config: this.#readConfig(),
       clock: this.clock,
@@ -115,6 +120,7 @@ class LocalServer implements TestServer {
       log: this.#log(),
       openStore: async () => (this.#store = cuttable(await this.#openStore(), this.writes)).store,
       passwordCosts: PASSWORD_COSTS,
+      pageFolder: this.#options.pageFolder ?? null,
     })
   }
 
@@ -202,7 +208,12 @@ class LocalServer implements TestServer {
     this.#given = { ...this.#given, ...config }
     if (end === 'unclean') this.#store?.cut()
     await this.#stop()
-    await this.start()
+    await this.starts()
+  }
+
+  async stops(): Promise<void> {
+    this.#port = Number(new URL(this.url).port)
+    await this.#stop()
   }
 
   crashes(): Promise<void> {
@@ -210,7 +221,7 @@ class LocalServer implements TestServer {
   }
 
   async close(): Promise<void> {
-    await this.#stop()
+    if (this.#app !== null) await this.#stop()
     rmSync(this.#folder, { recursive: true, force: true })
   }
 
@@ -230,7 +241,7 @@ class LocalServer implements TestServer {
     const own = {
       server_name: this.name,
       data_dir: this.#folder,
-      listeners: [{ port: 0, resources: RESOURCES }],
+      listeners: [{ port: this.#port, resources: RESOURCES }],
     }
     // JSON is YAML.
     writeFileSync(file, JSON.stringify({ ...own, rate_limits: { enabled: false }, ...this.#given }))
