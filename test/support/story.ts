@@ -77,7 +77,6 @@ export class Story {
     expect([...this.#clients].flatMap(({ failure }) => failure ?? [])).toEqual([])
     expect(this.server.complaints).toEqual([])
   }
-
 }
 
 export async function tellStory(options: ServerOptions = {}): Promise<Story> {
@@ -164,7 +163,7 @@ export class Client {
     const reply = await this.actor.status(of.actor)
     return reply.status === 200
       ? inWords(reply.body as unknown as PresenceEvent['content'])
-      : String(reply.body['errcode'])
+      : (reply.body['errcode'] as string)
   }
 
   async #polls(run: number): Promise<void> {
