@@ -130,6 +130,16 @@ describe('§6.9 unread counts', () => {
     ])
   })
 
+  test('what cannot be a thread counts as the main timeline, and its name reaches no prototype', async () => {
+    const house = await aReadingHouse()
+    const roomId = await house.publicRoom('11', 'bob')
+    for (const root of ['__proto__', 'constructor', ''])
+      await house.send('alice', roomId, 'm.room.message', inThread(root as EventId))
+    expect(await threads(house, roomId)).toEqual([3, {}])
+    expect(Object.keys(Object.prototype)).toEqual([])
+    expect('notification_count' in {}).toBe(false)
+  })
+
   test('the look-back is bounded', async () => {
     const house = await aReadingHouse()
     const roomId = await house.publicRoom('11', 'bob')

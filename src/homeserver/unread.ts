@@ -1,5 +1,5 @@
 import { createLru } from './lru.ts'
-import type { RoomId, UserId } from '../matrix/ids.ts'
+import { parseEventId, type RoomId, type UserId } from '../matrix/ids.ts'
 import { isJsonObject, own, ownString } from '../matrix/json.ts'
 import type { Pdu } from '../matrix/room-event.ts'
 import type { UnreadCounts } from '../matrix/sync.ts'
@@ -17,6 +17,8 @@ export const UNREAD_LOOKBACK_MAX = 1_000
 /** What needs this level unless the power levels say otherwise (`notifications`). */
 const NOTIFICATION_LEVEL_DEFAULT = 50
 const MAIN = 'main'
+/** Before every event. */
+const NOTHING_READ = -1
 
 /** Counts of one room for one user (ROOMS-SPEC §6.9). */
 export interface Unread {
@@ -70,7 +72,7 @@ export function createUnreadCounter(deps: UnreadDeps): UnreadCounter {
       const receipts = (await deps.roomReceipts.of(query.roomId)).ofUser(query.userId)
       const known = tallies.get(key)
       const isUsable = known !== undefined && known.rules === query.settings && known.upTo <= query.upTo
-      const start = isUsable ? known.upTo : readPosition(receipts, '')
+      const start = isUsable ? known.upTo : (readPositions(receipts).get('') ?? NOTHING_READ)
       const tally = await tallied(deps, query, start, isUsable ? known.notices : [])
       tallies.set(key, tally)
       return counted(tally.notices, receipts, query.byThread)
@@ -132,33 +134,35 @@ function mayNotify(state: RoomState, sender: string, key: string): boolean {
   return levelOf(sender, authStateOf(state), state.version) >= required
 }
 
-/** The root of the event's thread, or `main`. */
+/** The root of the event's thread, or `main`; also where what is named as the root cannot be an event. */
 function threadOf({ content }: Pdu): string {
   const relation = own(content, 'm.relates_to')
   if (!isJsonObject(relation) || own(relation, 'rel_type') !== 'm.thread') return MAIN
-  return ownString(relation, 'event_id') ?? MAIN
+  return parseEventId(ownString(relation, 'event_id') ?? '') ?? MAIN
 }
 
-function readPosition(receipts: readonly Receipt[], thread: string): number {
-  let position = -1
-  for (const receipt of receipts)
-    if (receipt.thread === thread) position = Math.max(position, receipt.eventPos)
-  return position
+/** How far each thread was read; under '' the room as a whole. */
+function readPositions(receipts: readonly Receipt[]): ReadonlyMap<string, number> {
+  const positions = new Map<string, number>()
+  for (const { thread, eventPos } of receipts)
+    positions.set(thread, Math.max(eventPos, positions.get(thread) ?? NOTHING_READ))
+  return positions
 }
 
 function counted(notices: readonly Notice[], receipts: readonly Receipt[], byThread: boolean): Unread {
-  const room: UnreadCounts = { highlight_count: 0, notification_count: 0 }
-  const threads: Record<string, UnreadCounts> = {}
-  const readRoom = readPosition(receipts, '')
+  const room = { highlight_count: 0, notification_count: 0 }
+  const threads = new Map<string, UnreadCounts>()
+  const read = readPositions(receipts)
+  const positionOf = (thread: string): number => read.get(thread) ?? NOTHING_READ
   for (const { pos, thread, highlight } of notices) {
-    if (pos <= readRoom || pos <= readPosition(receipts, thread)) continue
-    let counts = room
+    if (pos <= positionOf('') || pos <= positionOf(thread)) continue
+    let counts: UnreadCounts = room
     if (byThread && thread !== MAIN) {
-      threads[thread] ??= { highlight_count: 0, notification_count: 0 }
-      counts = threads[thread]
+      counts = threads.get(thread) ?? { highlight_count: 0, notification_count: 0 }
+      threads.set(thread, counts)
     }
     counts.notification_count += 1
     if (highlight) counts.highlight_count += 1
   }
-  return { room, threads: byThread ? threads : null }
+  return { room, threads: byThread ? Object.fromEntries(threads) : null }
 }
