@@ -1,5 +1,5 @@
 /**
- * `npm test`: types, lint, formatting, and every test, each step's failure shown and none hiding another. The last line
+ * `npm test`: types, build, lint, formatting, and every test, each step's failure shown and none hiding another. The last line
  * is `N passed, N failed` over all tests and checks.
  */
 import { spawnSync } from 'node:child_process'
@@ -15,6 +15,7 @@ interface Outcome {
 
 const CHECKS: readonly (readonly [name: string, command: string, ...args: string[]])[] = [
   ['types', 'tsc', '-b'],
+  ['build', 'tsc', '-b', 'tsconfig.build.json'],
   ['lint', 'oxlint', '--type-aware', '--deny-warnings'],
   ['formatting', 'prettier', '--check', '--log-level', 'warn', '.'],
 ]
