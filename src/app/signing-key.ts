@@ -2,7 +2,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, wr
 import { join } from 'node:path'
 import { randomText, type Random } from '../base/random.ts'
 import type { ServerName } from '../matrix/ids.ts'
-import { SigningKey } from '../matrix/signing.ts'
+import { encodeBase64, SigningKey } from '../matrix/signing.ts'
 
 const SEED_BYTES = 32
 const VERSION_LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
@@ -12,7 +12,7 @@ const LINE = /^ed25519 ([A-Za-z0-9_]+) ([A-Za-z0-9+/]{43})=?\s*$/
 /** One line of a key file, with a fresh key. */
 export function newSigningKeyLine(random: Random): string {
   const version = `a_${randomText(random, VERSION_LETTERS, 4)}`
-  const seed = Buffer.from(random.bytes(SEED_BYTES)).toString('base64').replace('=', '')
+  const seed = encodeBase64(random.bytes(SEED_BYTES))
   return `ed25519 ${version} ${seed}\n`
 }
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { randomText, type Random } from '../base/random.ts'
 import { MatrixError, refuse } from '../matrix/errors.ts'
-import { parseUserId, serverOf, type RoomAlias, type RoomId, type UserId } from '../matrix/ids.ts'
+import { areUserIds, parseUserId, serverOf, type RoomAlias, type RoomId, type UserId } from '../matrix/ids.ts'
 import { isJsonObject, own, type JsonObject } from '../matrix/json.ts'
 import { roomVersion, type RoomVersion } from '../matrix/room-version/index.ts'
 import type { Requester } from '../ports/directory.ts'
@@ -244,10 +244,6 @@ function createContentOf({ version, request, creator, preset, invitees }: RoomPl
   if (additional !== undefined || trusted.length > 0)
     content['additional_creators'] = [...new Set([...(additional ?? []), ...trusted])]
   return content
-}
-
-function areUserIds(value: unknown): value is UserId[] {
-  return Array.isArray(value) && value.every((id) => typeof id === 'string' && parseUserId(id) !== null)
 }
 
 /** Those that power levels must not list. */

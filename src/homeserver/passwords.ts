@@ -1,6 +1,7 @@
 import { argon2, timingSafeEqual } from 'node:crypto'
 import type { Random } from '../base/random.ts'
 import { refuse } from '../matrix/errors.ts'
+import { encodeBase64 } from '../matrix/signing.ts'
 
 /** ROOMS-SPEC §5.2.2: more is refused where the password enters. */
 export const PASSWORD_BYTES_MAX = 512
@@ -109,7 +110,7 @@ async function derive(password: string, hash: Hash): Promise<Buffer> {
 
 function formatPhc(hash: Hash): string {
   const { memoryKiB, passes, parallelism } = hash
-  return `$argon2id$v=19$m=${memoryKiB},t=${passes},p=${parallelism}$${base64(hash.salt)}$${base64(hash.tag)}`
+  return `$argon2id$v=19$m=${memoryKiB},t=${passes},p=${parallelism}$${encodeBase64(hash.salt)}$${encodeBase64(hash.tag)}`
 }
 
 function parsePhc(phc: string): Hash | null {
@@ -123,8 +124,4 @@ function parsePhc(phc: string): Hash | null {
     salt: Buffer.from(salt, 'base64'),
     tag: Buffer.from(tag, 'base64'),
   }
-}
-
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('base64').replace(/=+$/, '')
 }

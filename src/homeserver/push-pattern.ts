@@ -1,57 +1,43 @@
+import { matchesGlob } from '../matrix/glob.ts'
+
 /** Longer patterns match nothing: they come from users and are tried on every event. */
 const PATTERN_MAX = 256
 /** Only this much of a text is looked at. */
 const TEXT_MAX = 16_384
 
+const WORD = /\w/
+
 /** Does the glob (`*` any run, `?` one character) fit the whole text? Letter case does not count. */
 export function matchesWholeText(pattern: string, text: string): boolean {
-  return fits(
-    pattern,
-    text,
-    'glob',
-    () => true,
-    (start) => start === 0,
-    (end, length) => end === length,
-  )
+  return pattern.length <= PATTERN_MAX && matchesGlob(pattern.toLowerCase(), searchedPart(text))
 }
 
 /**
  * Does it fit somewhere in the text, beginning and ending at word boundaries? With `literal`, `*` and `?` are themselves.
+ * Every part is taken as early as possible, which leaves the most for those after it; so there is no backtracking.
  */
 export function matchesWords(pattern: string, text: string, wildcards: 'glob' | 'literal' = 'glob'): boolean {
-  return fits(pattern, text, wildcards, (glob) => glob !== '', startsWord, endsWord)
-}
-
-type Boundary = (at: number, length: number, text: string) => boolean
-
-/** Every part is taken as early as possible, which leaves the most for those after it; so there is no backtracking. */
-function fits(
-  pattern: string,
-  text: string,
-  wildcards: 'glob' | 'literal',
-  isUsable: (pattern: string) => boolean,
-  mayStart: Boundary,
-  mayEnd: Boundary,
-): boolean {
-  if (pattern.length > PATTERN_MAX || !isUsable(pattern)) return false
-  const searched = text.slice(0, TEXT_MAX).toLowerCase()
+  if (pattern === '' || pattern.length > PATTERN_MAX) return false
+  const searched = searchedPart(text)
   const lower = pattern.toLowerCase()
   const parts = wildcards === 'glob' ? lower.split('*') : [lower]
   const isOneChar = wildcards === 'glob' ? '?' : null
   let at = 0
   for (const [index, part] of parts.entries()) {
-    const isFirst = index === 0
-    const isLast = index === parts.length - 1
     // A `*` at either end reaches to the boundary of the text, which is always one.
-    if (part === '' && parts.length > 1) continue
+    if (part === '') continue
     const found = find(part, searched, at, isOneChar, (start) => {
-      if (isFirst && !mayStart(start, searched.length, searched)) return false
-      return !isLast || mayEnd(start + part.length, searched.length, searched)
+      if (index === 0 && isInWord(searched, start - 1)) return false
+      return index < parts.length - 1 || !isInWord(searched, start + part.length)
     })
     if (found < 0) return false
     at = found + part.length
   }
   return true
+}
+
+function searchedPart(text: string): string {
+  return text.slice(0, TEXT_MAX).toLowerCase()
 }
 
 function find(
@@ -74,12 +60,6 @@ function isAt(part: string, text: string, start: number, isOneChar: '?' | null):
   return true
 }
 
-const WORD = /[\w]/
-
-function startsWord(at: number, _length: number, text: string): boolean {
-  return at === 0 || !WORD.test(text.charAt(at - 1))
-}
-
-function endsWord(at: number, length: number, text: string): boolean {
-  return at === length || !WORD.test(text.charAt(at))
+function isInWord(text: string, at: number): boolean {
+  return WORD.test(text.charAt(at))
 }

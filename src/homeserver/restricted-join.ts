@@ -1,7 +1,7 @@
 import { refuse } from '../matrix/errors.ts'
 import { parseRoomId, serverOf, type RoomId, type ServerName, type UserId } from '../matrix/ids.ts'
 import { isJsonObject, own, ownString, type Json, type JsonObject } from '../matrix/json.ts'
-import { joinRuleOf, membershipOf } from './auth-state.ts'
+import { isRestricted, joinRuleOf, membershipOf } from './auth-state.ts'
 import type { Memberships } from './memberships.ts'
 import { inviteLevel, levelOf } from './power-levels.ts'
 import { authStateOf, contentIn, type RoomState } from './room-state.ts'
@@ -17,9 +17,10 @@ export function authorisingKeys(
   state: RoomState,
   joiner: UserId,
 ): JsonObject {
-  const membership = membershipOf(joiner, authStateOf(state))
+  const authState = authStateOf(state)
+  const membership = membershipOf(joiner, authState)
   if (membership === 'join' || membership === 'invite' || membership === 'ban') return {}
-  if (!isRestricted(state)) return {}
+  if (!isRestricted(joinRuleOf(authState), state.version)) return {}
   const rooms = allowedRooms(contentIn(state, 'm.room.join_rules') ?? {})
   if (!rooms.some((roomId) => memberships.isJoined(roomId, joiner))) {
     const isResident = (roomId: RoomId): boolean =>
@@ -27,19 +28,12 @@ export function authorisingKeys(
     if (rooms.every(isResident)) throw refuse.forbidden('You are in none of the rooms that open this one')
     throw refuse.unableToAuthoriseJoin()
   }
-  const authState = authStateOf(state)
   const needed = inviteLevel(authState, state.version)
   for (const userId of memberships.joinedMembers(state.roomId)) {
     if (serverOf(userId) === serverName && levelOf(userId, authState, state.version) >= needed)
       return { join_authorised_via_users_server: userId }
   }
   throw refuse.unableToGrantJoin()
-}
-
-function isRestricted(state: RoomState): boolean {
-  const rule = joinRuleOf(authStateOf(state))
-  const { restrictedJoins, knockRestrictedJoins } = state.version
-  return (rule === 'restricted' && restrictedJoins) || (rule === 'knock_restricted' && knockRestrictedJoins)
 }
 
 /** The rooms whose members may join; conditions of unknown types are never met. */

@@ -3,7 +3,7 @@ import { isJsonObject, own, ownString, type Json, type JsonObject } from '../mat
 import type { RoomEvent } from '../matrix/room-event.ts'
 import type { RoomVersion } from '../matrix/room-version/index.ts'
 import { verifyJson, VerifyKey } from '../matrix/signing.ts'
-import { joinRuleOf, membershipOf, type AuthState } from './auth-state.ts'
+import { isRestricted, joinRuleOf, membershipOf, type AuthState } from './auth-state.ts'
 import { ALLOWED, rejected, type AuthVerdict } from './auth-verdict.ts'
 import { banLevel, creatorsOf, inviteLevel, kickLevel, levelOf } from './power-levels.ts'
 
@@ -79,11 +79,6 @@ function authorizeJoin({ event, create, state, version, sender, target }: Change
       : rejected('J5', 'You do not meet the conditions to join the room')
   }
   return rule === 'public' ? ALLOWED : rejected('J7', `The join rule ${rule} lets nobody in`)
-}
-
-function isRestricted(joinRule: string, version: RoomVersion): boolean {
-  if (joinRule === 'restricted') return version.restrictedJoins
-  return joinRule === 'knock_restricted' && version.knockRestrictedJoins
 }
 
 /** J5: somebody who may invite lets the user in. Whether the conditions were met is that server's word (§3.5). */

@@ -1,5 +1,5 @@
-import { parseUserId, serverOf, type RoomId } from '../matrix/ids.ts'
-import { own, type Json } from '../matrix/json.ts'
+import { areUserIds, serverOf, type RoomId } from '../matrix/ids.ts'
+import { own } from '../matrix/json.ts'
 import { authEventKeys, createEventIdOf, stateKeyOf, type RoomEvent } from '../matrix/room-event.ts'
 import { declaredRoomVersion, type RoomVersion } from '../matrix/room-version/index.ts'
 import { membershipOf, type AuthState } from './auth-state.ts'
@@ -113,8 +113,4 @@ export function authorizeAuthEvents(
 function domainOf(roomId: RoomId): string | null {
   const colon = roomId.indexOf(':')
   return colon < 0 ? null : roomId.slice(colon + 1)
-}
-
-function areUserIds(value: Json): boolean {
-  return Array.isArray(value) && value.every((id) => typeof id === 'string' && parseUserId(id) !== null)
 }

@@ -27,6 +27,11 @@ export function parseUserId(text: string): UserId | null {
   return parseSigilled(text, '@') as UserId | null
 }
 
+/** Is it an array of user IDs, as they stand in JSON? */
+export function areUserIds(value: unknown): value is UserId[] {
+  return Array.isArray(value) && value.every((id) => typeof id === 'string' && parseUserId(id) !== null)
+}
+
 export function parseRoomAlias(text: string): RoomAlias | null {
   return parseSigilled(text, '#') as RoomAlias | null
 }
