@@ -122,6 +122,7 @@ export async function composeHomeserver(deps: HomeserverDeps): Promise<Homeserve
     reading: createRoomReading({
       ...shared,
       roomStates: rooms.states,
+      isListed: (roomId) => rooms.publicRooms.lists(roomId),
       roomsInMemoryMax: BOUNDS.roomsInMemoryMax,
       usersInMemoryMax: BOUNDS.usersInMemoryMax,
     }),

@@ -8,7 +8,9 @@ import { capabilitiesRoutes } from '../http/client/capabilities.ts'
 import { devicesRoutes } from '../http/client/devices.ts'
 import { discoveryRoutes } from '../http/client/discovery.ts'
 import { ephemeralRoutes } from '../http/client/ephemeral.ts'
+import { eventsRoutes } from '../http/client/events.ts'
 import { filterRoutes } from '../http/client/filter.ts'
+import { initialSyncRoutes } from '../http/client/initial-sync.ts'
 import { keysRoutes } from '../http/client/keys.ts'
 import { loginRoutes } from '../http/client/login.ts'
 import { presenceRoutes } from '../http/client/presence.ts'
@@ -33,6 +35,8 @@ import { createUia } from '../homeserver/uia.ts'
 import type { SigningKey } from '../matrix/signing.ts'
 import type { Log } from '../ports/log.ts'
 import type { Store } from '../ports/store.ts'
+import { createEvents, type Events } from '../service/events.ts'
+import { createInitialSync, type InitialSync } from '../service/initial-sync.ts'
 import { createPresenceEvents } from '../service/presence-events.ts'
 import { createPresenceSection } from '../service/presence-section.ts'
 import { createPresence, type Presence } from '../service/presence.ts'
@@ -95,6 +99,8 @@ function limitsOf({ rateLimits }: Config, clock: Clock): RateLimits<LimitName> {
 interface Services {
   readonly presence: Presence
   readonly sync: Sync
+  readonly events: Events
+  readonly initialSync: InitialSync
 }
 
 function composeServices(
@@ -107,8 +113,11 @@ function composeServices(
   const { enabled, busy, statusMsgBytesMax } = config.presence
   const events = createPresenceEvents({ directory, clock, epoch, serverName, busy })
   const section = createPresenceSection({ enabled, loop, events, epoch })
+  const stream = { loop, wakeups, presence: section, rooms: reading.events, clock, random, epoch }
   return {
     presence: createPresence({ enabled, loop, persist, statusMsgBytesMax }),
+    events: createEvents({ ...stream, pollMaxMs: BOUNDS.pollMaxMs }),
+    initialSync: createInitialSync({ loop, presence: section, events, rooms: reading.events, epoch }),
     sync: createSync({
       loop,
       wakeups,
@@ -123,7 +132,8 @@ function composeServices(
   }
 }
 
-function clientRoutes(deps: ComposeDeps, homeserver: Homeserver, { presence, sync }: Services): Route[] {
+function clientRoutes(deps: ComposeDeps, homeserver: Homeserver, services: Services): Route[] {
+  const { presence, sync } = services
   const { config, clock, random } = deps
   const { serverName, registration } = config
   const { busy } = config.presence
@@ -153,6 +163,8 @@ function clientRoutes(deps: ComposeDeps, homeserver: Homeserver, { presence, syn
     ...keysRoutes(own),
     ...presenceRoutes({ presence, words: config.presence, clock }),
     ...syncRoutes({ sync, filters: homeserver.filters, busy }),
+    ...eventsRoutes(services),
+    ...initialSyncRoutes(services),
     ...roomsRoutes({ rooms }),
     ...roomMembershipRoutes(rooms),
     ...roomSendRoutes(rooms),

@@ -32,6 +32,8 @@ export interface PublicRooms {
   created(row: Row<'rooms'>): void
   /** @throws M_NOT_FOUND */
   isListed(roomId: RoomId): boolean
+  /** The same without a refusal: a room that is not known, or only just being made, is not listed. */
+  lists(roomId: RoomId): boolean
   /** @throws M_NOT_FOUND, M_FORBIDDEN without the level for canonical aliases */
   setListed(requester: Requester, roomId: RoomId, listed: boolean): Promise<void>
   /** Largest first. @throws M_INVALID_PARAM for a token that is not ours */
@@ -60,6 +62,7 @@ export async function createPublicRooms(deps: PublicRoomsDeps): Promise<PublicRo
   return {
     created: (row) => void rows.set(row.roomId, row),
     isListed: (roomId) => known(roomId).listed === 1,
+    lists: (roomId) => rows.get(roomId)?.listed === 1,
     async setListed(requester, roomId, listed) {
       const row = known(roomId)
       const state = await states.current(roomId)

@@ -1,10 +1,13 @@
 import type { Clock } from '../base/clock.ts'
+import type { RoomId } from '../matrix/ids.ts'
+import type { EventSection } from '../ports/event-section.ts'
 import type { Store } from '../ports/store.ts'
 import type { Stream } from '../ports/stream.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
 import type { SyncSection } from '../ports/sync-section.ts'
 import type { Wake } from '../ports/wake.ts'
 import { createChanges } from './changes.ts'
+import { createEventSection } from './event-section.ts'
 import { createEventReader } from './event-reader.ts'
 import { createEventScan } from './event-scan.ts'
 import { createHistoryVisibility } from './history-visibility.ts'
@@ -36,6 +39,8 @@ export interface RoomReadingDeps {
   readonly roomStates: RoomStates
   readonly wake: Wake
   readonly submit: Pick<PresenceSubmit, 'acted'>
+  /** Is the room in the room directory? */
+  readonly isListed: (roomId: RoomId) => boolean
   /** Rooms about which something is kept in memory. */
   readonly roomsInMemoryMax: number
   /** Users about whom something is kept in memory. */
@@ -45,6 +50,7 @@ export interface RoomReadingDeps {
 /** Everything that reads rooms, and what clients report while they do. */
 export interface RoomReading {
   readonly section: SyncSection
+  readonly events: EventSection
   readonly reader: RoomReader
   readonly stateReader: RoomStateReader
   readonly accesses: RoomAccesses
@@ -68,7 +74,7 @@ export function createRoomReading(deps: RoomReadingDeps): RoomReading {
   const eventScan = createEventScan(deps)
   const roomReceipts = createRoomReceipts({ ...deps, roomsMax })
   const typing = createTyping(deps)
-  const section = createRoomSection({
+  const parts = {
     ...deps,
     changes,
     roomHistory,
@@ -79,6 +85,9 @@ export function createRoomReading(deps: RoomReadingDeps): RoomReading {
     eventScan,
     roomReceipts,
     typing,
+  }
+  const section = createRoomSection({
+    ...parts,
     keyCounts: createKeyCounts({ ...deps, devicesMax: usersMax }),
     lazyMembers: new LazyMembers(),
     summaries: createRoomSummaries({ ...deps, roomsMax }),
@@ -86,6 +95,7 @@ export function createRoomReading(deps: RoomReadingDeps): RoomReading {
   })
   return {
     section,
+    events: createEventSection(parts),
     accesses,
     typing,
     reader: createRoomReader({ ...deps, accesses, eventScan, eventReader, userSettings }),

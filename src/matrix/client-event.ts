@@ -1,5 +1,5 @@
 import type { EventId, UserId } from './ids.ts'
-import { ownString, type JsonObject } from './json.ts'
+import { isJsonObject, own, ownString, type Json, type JsonObject } from './json.ts'
 import { redact, type Pdu, type RoomEvent } from './room-event.ts'
 import type { RoomVersion } from './room-version/index.ts'
 import type { ClientEvent } from './sync.ts'
@@ -39,6 +39,25 @@ export function toClientEvent(event: RoomEvent, context: ClientEventContext): Cl
   if (context.withRoomId) client['room_id'] = event.roomId
   if (pdu.state_key !== undefined) client['state_key'] = pdu.state_key
   return pdu.type === 'm.room.redaction' ? withRedacts(client, pdu, context.version) : client
+}
+
+/** What a client of 2015 looks for beside the event's content, and not in `unsigned`. */
+const OLD_UNSIGNED = ['age', 'prev_content', 'replaces_state', 'redacted_because'] as const
+
+/** A client's copy as `api/v1` shows it (PRESENCE-SPEC §2.6): the sender is `user_id`, and there is no `unsigned`. */
+export function toOldClientEvent({ sender, unsigned, ...event }: ClientEvent): ClientEvent {
+  const old: ClientEvent = { ...event }
+  if (sender !== undefined) old['user_id'] = sender
+  if (!isJsonObject(unsigned)) return old
+  for (const key of OLD_UNSIGNED) {
+    const value = own(unsigned, key)
+    if (value !== undefined) old[key] = isRedaction(key, value) ? toOldClientEvent(value) : value
+  }
+  return old
+}
+
+function isRedaction(key: string, value: Json): value is JsonObject {
+  return key === 'redacted_because' && isJsonObject(value)
 }
 
 /** The same with filter `event_format: "federation"`: the PDU itself with `event_id` and our `unsigned`. */

@@ -33,6 +33,7 @@ export async function aReadingHouse(options: RoomHouseOptions = {}): Promise<Rea
   const reading = createRoomReading({
     ...house,
     roomStates: house.rooms.states,
+    isListed: (roomId) => house.rooms.publicRooms.lists(roomId),
     wake: { users: (userIds) => void house.woken.push([...userIds].sort()), ended: () => {} },
     submit: { acted: (userId, deviceId) => void acted.push(`${userId} ${deviceId}`) },
     roomsInMemoryMax: 100,
