@@ -86,7 +86,8 @@ function actionInWords(action: Action<string>): string {
       return `send ${action.message}`
     case 'event':
       return `event ${action.state}`
-    default:
+    case 'push':
+    case 'refresh':
       return action.kind
   }
 }

@@ -67,6 +67,35 @@ export interface Tables {
     hiddenBy: DeviceId | null
     currentlyActive: 0 | 1
   }
+  /** Whom a user follows, or asked to: the observer's side of a pair (PRESENCE-SPEC §5.5). Absent entries have no row. */
+  presenceList: {
+    observer: UserId
+    observed: UserId
+    state: 'pending' | 'accepted'
+    /** When the invite was last sent. */
+    askedTs: number
+    /** Its place among the accepted entries: the stream position at which it was accepted. */
+    acceptedPos: number | null
+  }
+  /** The observed user's side. `ignored` has every later invite denied. */
+  presenceGrants: {
+    observed: UserId
+    observer: UserId
+    state: 'pending' | 'granted' | 'ignored'
+    /** Since when; of a pending one, when the invite last came. */
+    ts: number
+  }
+  /** What a user's devices are told of a pair: its latest state, from that user's point of view. */
+  presenceListNews: {
+    userId: UserId
+    otherId: UserId
+    direction: 'incoming' | 'outgoing'
+    state: string
+    ts: number
+    pos: number
+  }
+  /** What users decided to do with new invites; who decided nothing has no row. */
+  invitePolicies: { userId: UserId; policy: string }
   rooms: {
     roomId: RoomId
     version: string
@@ -139,6 +168,10 @@ export const PRIMARY_KEYS: { readonly [Name in TableName]: readonly (keyof Table
   oneTimeKeys: ['userId', 'deviceId', 'keyId'],
   fallbackKeys: ['userId', 'deviceId', 'algorithm'],
   presence: ['userId'],
+  presenceList: ['observer', 'observed'],
+  presenceGrants: ['observed', 'observer'],
+  presenceListNews: ['userId', 'otherId', 'direction'],
+  invitePolicies: ['userId'],
   rooms: ['roomId'],
   events: ['eventId'],
   stateLog: ['roomId', 'type', 'stateKey', 'pos'],
@@ -184,7 +217,9 @@ export interface Store {
 
   meta(key: string): Promise<string | null>
   /** Every row of a table that is loaded whole at start. */
-  all<Name extends 'presence' | 'memberships' | 'aliases' | 'rooms'>(table: Name): Promise<Row<Name>[]>
+  all<Name extends 'presence' | 'presenceGrants' | 'memberships' | 'aliases' | 'rooms'>(
+    table: Name,
+  ): Promise<Row<Name>[]>
   /**
    * The highest `pos` that any row ever carried, dropped and replaced ones included, so that no position is given out
    * twice; 0 for an empty store.
@@ -213,6 +248,21 @@ export interface Store {
   /** Oldest first. */
   oneTimeKeys(userId: UserId, deviceId: DeviceId): Promise<Row<'oneTimeKeys'>[]>
   fallbackKeys(userId: UserId, deviceId: DeviceId): Promise<Row<'fallbackKeys'>[]>
+
+  presenceEntry(observer: UserId, observed: UserId): Promise<Row<'presenceList'> | null>
+  /** Of one observer. */
+  presenceEntries(observer: UserId): Promise<Row<'presenceList'>[]>
+  presenceGrant(observed: UserId, observer: UserId): Promise<Row<'presenceGrants'> | null>
+  /** Of one observed user, those in this state. */
+  presenceGrants(observed: UserId, state: Row<'presenceGrants'>['state']): Promise<Row<'presenceGrants'>[]>
+  /** Of one user, changed within (after, upTo], oldest first. */
+  presenceListNews(userId: UserId, after: number, upTo: number): Promise<Row<'presenceListNews'>[]>
+  invitePolicy(userId: UserId): Promise<string | null>
+  /** What nobody answered: pending rows whose invite was sent at `until` or before, the oldest first, at most `limit`. */
+  presenceEntriesAsked(until: number, limit: number): Promise<Row<'presenceList'>[]>
+  presenceGrantsAsked(until: number, limit: number): Promise<Row<'presenceGrants'>[]>
+  /** News of `until` or before of pairs that are not pending, the oldest first, at most `limit`. */
+  presenceListNewsUntil(until: number, limit: number): Promise<Row<'presenceListNews'>[]>
 
   /** In stream order. */
   events(eventIds: readonly EventId[]): Promise<Row<'events'>[]>

@@ -66,6 +66,23 @@ export const COLUMNS: {
     hiddenBy: 'text?',
     currentlyActive: 'integer',
   },
+  presenceList: {
+    observer: 'text',
+    observed: 'text',
+    state: 'text',
+    askedTs: 'integer',
+    acceptedPos: 'integer?',
+  },
+  presenceGrants: { observed: 'text', observer: 'text', state: 'text', ts: 'integer' },
+  presenceListNews: {
+    userId: 'text',
+    otherId: 'text',
+    direction: 'text',
+    state: 'text',
+    ts: 'integer',
+    pos: 'integer',
+  },
+  invitePolicies: { userId: 'text', policy: 'text' },
   rooms: { roomId: 'text', version: 'text', creator: 'text', createdTs: 'integer', listed: 'integer' },
   events: {
     eventId: 'text',

@@ -32,6 +32,7 @@ export function createMemoryStore(): Store {
     ...accountReads(open),
     ...userDataReads(open),
     ...keyReads(open),
+    ...presenceListReads(open),
     ...eventReads(open),
     ...stateReads(open),
     ...roomReads(open),
@@ -56,6 +57,10 @@ function createTables() {
     oneTimeKeys: new MemoryTable('oneTimeKeys', [['userId', 'deviceId'], ['userId']]),
     fallbackKeys: new MemoryTable('fallbackKeys', [['userId', 'deviceId'], ['userId']]),
     presence: new MemoryTable('presence', []),
+    presenceList: new MemoryTable('presenceList', [['observer'], ['state']]),
+    presenceGrants: new MemoryTable('presenceGrants', [['observed', 'state'], ['state'], ['observed']]),
+    presenceListNews: new MemoryTable('presenceListNews', [['userId']]),
+    invitePolicies: new MemoryTable('invitePolicies', []),
     rooms: new MemoryTable('rooms', []),
     events: new MemoryTable('events', [['pos'], ['roomId']]),
     stateLog: new MemoryTable('stateLog', [['roomId', 'type', 'stateKey'], ['roomId']]),
@@ -186,6 +191,54 @@ function keyReads(open: Open): Pick<Store, 'deviceKeys' | 'oneTimeKeys' | 'fallb
     },
     async fallbackKeys(userId, deviceId) {
       return open().fallbackKeys.group(['userId', 'deviceId'], [userId, deviceId])
+    },
+  }
+}
+
+function presenceListReads(
+  open: Open,
+): Pick<
+  Store,
+  | 'presenceEntry'
+  | 'presenceEntries'
+  | 'presenceGrant'
+  | 'presenceGrants'
+  | 'presenceListNews'
+  | 'invitePolicy'
+  | 'presenceEntriesAsked'
+  | 'presenceGrantsAsked'
+  | 'presenceListNewsUntil'
+> {
+  return {
+    async presenceEntry(observer, observed) {
+      return open().presenceList.get(observer, observed)
+    },
+    async presenceEntries(observer) {
+      return open().presenceList.group(['observer'], [observer])
+    },
+    async presenceGrant(observed, observer) {
+      return open().presenceGrants.get(observed, observer)
+    },
+    async presenceGrants(observed, state) {
+      return open().presenceGrants.group(['observed', 'state'], [observed, state])
+    },
+    async presenceListNews(userId, after, upTo) {
+      return oldestFirst(open().presenceListNews.group(['userId'], [userId], within(after, upTo)))
+    },
+    async invitePolicy(userId) {
+      return open().invitePolicies.get(userId)?.policy ?? null
+    },
+    async presenceEntriesAsked(until, limit) {
+      const rows = open().presenceList.group(['state'], ['pending'], ({ askedTs }) => askedTs <= until)
+      return rows.sort((one, other) => one.askedTs - other.askedTs).slice(0, limit)
+    },
+    async presenceGrantsAsked(until, limit) {
+      const rows = open().presenceGrants.group(['state'], ['pending'], ({ ts }) => ts <= until)
+      return rows.sort((one, other) => one.ts - other.ts).slice(0, limit)
+    },
+    async presenceListNewsUntil(until, limit) {
+      const rows = open().presenceListNews.where(({ state, ts }) => state !== 'pending' && ts <= until)
+      return rows.sort((one, other) => one.ts - other.ts).slice(0, limit)
     },
   }
 }

@@ -66,6 +66,17 @@ const SAMPLES: { readonly [Name in TableName]: Row<Name> } = {
     hiddenBy: PHONE,
     currentlyActive: 0,
   },
+  presenceList: { observer: ALICE, observed: BOB, state: 'pending', askedTs: 5, acceptedPos: null },
+  presenceGrants: { observed: ALICE, observer: BOB, state: 'granted', ts: 5 },
+  presenceListNews: {
+    userId: ALICE,
+    otherId: BOB,
+    direction: 'outgoing',
+    state: 'pending',
+    ts: 5,
+    pos: 1,
+  },
+  invitePolicies: { userId: ALICE, policy: 'manual' },
   rooms: { roomId: ROOM, version: '12', creator: ALICE, createdTs: 5, listed: 1 },
   events: {
     eventId: EVENT,

@@ -162,6 +162,19 @@ describe('the file', () => {
     await open()
   })
 
+  test('of an older version is brought up to date and keeps what it holds', async () => {
+    const before = await open()
+    await before.commit([put('meta', { value: 'from before' })])
+    await before.close()
+    const added = ['presence_list', 'presence_grants', 'presence_list_news', 'invite_policies']
+    tamper(added.map((table) => `drop table ${table};`).join('\n'))
+    tamper(`delete from migrations where name = '0002-presence-lists'`)
+    const after = await open()
+    expect(await after.meta('epoch')).toBe('from before')
+    await after.commit([put('presenceGrants')])
+    expect(await after.all('presenceGrants')).toEqual([row('presenceGrants')])
+  })
+
   test('that is no database is refused with its name, and let go', async () => {
     path = join(folder, 'notes.txt')
     writeFileSync(path, 'Dear diary, '.repeat(100))

@@ -27,6 +27,10 @@ const POOLS: Readonly<Record<string, readonly string[]>> = {
   type: TYPES,
   stateKey: STATE_KEYS,
   field: ['displayname', 'other'],
+  observer: USERS,
+  observed: USERS,
+  otherId: USERS,
+  state: ['pending', 'granted', 'ignored'],
   json: ['"Zoë"', '{}', '"\\u0000"', `"${'long'.repeat(2_000)}"`],
 }
 
@@ -86,6 +90,17 @@ function byPosition(read: (store: Store) => Promise<{ pos: number }[]>): Read {
   }
 }
 
+/** For reads in order of time. */
+function byTs(read: (store: Store) => Promise<readonly ({ ts: number } | { askedTs: number })[]>): Read {
+  return async (store) => {
+    const rows = await read(store)
+    return {
+      times: rows.map((row) => ('ts' in row ? row.ts : row.askedTs)),
+      rows: rows.map(textOf).sort(),
+    }
+  }
+}
+
 function readsOfAll(): Read[] {
   return [
     (store) => store.lastPosition(),
@@ -107,7 +122,12 @@ function readsOfAll(): Read[] {
         (store) =>
           store.token(hash),
     ),
-    ...(['presence', 'memberships', 'aliases', 'rooms'] as const).map((table) =>
+    ...ENDS.flatMap((until): Read[] => [
+      byTs((store) => store.presenceEntriesAsked(until, 100)),
+      byTs((store) => store.presenceGrantsAsked(until, 100)),
+      byTs((store) => store.presenceListNewsUntil(until, 100)),
+    ]),
+    ...(['presence', 'presenceGrants', 'memberships', 'aliases', 'rooms'] as const).map((table) =>
       anyOrder((store) => store.all(table)),
     ),
     ...TYPES.map((type) => anyOrder((store) => store.accountDataOfType(type))),
@@ -121,7 +141,19 @@ function readsOfUser(userId: UserId): Read[] {
     anyOrder((store) => store.filters(userId)),
     (store) => store.filter(userId, 'x'),
     anyOrder((store) => store.memberships(userId)),
-    ...RANGES.map(([after, upTo]) => byPosition((store) => store.accountDataBetween(userId, after, upTo))),
+    (store) => store.invitePolicy(userId),
+    anyOrder((store) => store.presenceEntries(userId)),
+    ...(['pending', 'granted', 'ignored'] as const).map((state) =>
+      anyOrder((store) => store.presenceGrants(userId, state)),
+    ),
+    ...USERS.flatMap((other): Read[] => [
+      (store) => store.presenceEntry(userId, other),
+      (store) => store.presenceGrant(userId, other),
+    ]),
+    ...RANGES.flatMap(([after, upTo]) => [
+      byPosition((store) => store.accountDataBetween(userId, after, upTo)),
+      byPosition((store) => store.presenceListNews(userId, after, upTo)),
+    ]),
     ...TYPES.map(
       (type): Read =>
         (store) =>

@@ -18,6 +18,7 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
     describe('texts and numbers', textsAndNumbers)
     describe('accounts', accounts)
     describe('user data', userData)
+    describe('presence lists', presenceLists)
     describe('events', events)
     describe('state', state)
     describe('rooms', rooms)
@@ -43,6 +44,10 @@ async function readAll(): Promise<{ [Name in TableName]: Row<Name>[] }> {
     oneTimeKeys: await store.oneTimeKeys(ALICE, PHONE),
     fallbackKeys: await store.fallbackKeys(ALICE, PHONE),
     presence: await store.all('presence'),
+    presenceList: await store.presenceEntries(ALICE),
+    presenceGrants: await store.all('presenceGrants'),
+    presenceListNews: await store.presenceListNews(ALICE, 0, 1),
+    invitePolicies: await policiesOf(ALICE),
     rooms: await store.all('rooms'),
     events: await store.events([EVENT]),
     stateLog: await store.stateHistory(ROOM, 'm.room.name', ''),
@@ -51,6 +56,11 @@ async function readAll(): Promise<{ [Name in TableName]: Row<Name>[] }> {
     receipts: await store.receipts(ROOM),
     aliases: await store.all('aliases'),
   }
+}
+
+async function policiesOf(userId: UserId): Promise<Row<'invitePolicies'>[]> {
+  const policy = await store.invitePolicy(userId)
+  return policy === null ? [] : [{ userId, policy }]
 }
 
 const everySample = (): Write[] => TABLE_NAMES.map((name) => put(name))
@@ -73,6 +83,12 @@ function putsAndDrops(): void {
     expect(await store.receiptsBetween([ROOM], 0, 9)).toEqual([])
     expect(await store.aliasesOf(ROOM)).toEqual([])
     expect(await store.profiles([])).toEqual([])
+    expect(await store.presenceEntry(ALICE, BOB)).toBeNull()
+    expect(await store.presenceGrant(ALICE, BOB)).toBeNull()
+    expect(await store.presenceGrants(ALICE, 'granted')).toEqual([])
+    expect(await store.presenceEntriesAsked(9, 9)).toEqual([])
+    expect(await store.presenceGrantsAsked(9, 9)).toEqual([])
+    expect(await store.presenceListNewsUntil(9, 9)).toEqual([])
   })
 
   test('a row of every table comes back as it was put, as a plain object', async () => {
@@ -466,6 +482,80 @@ function userData(): void {
 
 function event(pos: number, cells: Partial<Row<'events'>> = {}): Write {
   return put('events', { eventId: `$${pos}` as EventId, pos, ...cells })
+}
+
+function presenceLists(): void {
+  const CAROL = '@carol:hs' as UserId
+
+  test('P-194 P-151 entries and grants are found by the pair and by the user whose side they are', async () => {
+    await store.commit([
+      put('presenceList'),
+      put('presenceList', { observed: CAROL, state: 'accepted', acceptedPos: 7 }),
+      put('presenceList', { observer: BOB, observed: CAROL }),
+      put('presenceGrants'),
+      put('presenceGrants', { observer: CAROL, state: 'pending' }),
+      put('presenceGrants', { observed: BOB, observer: CAROL, state: 'granted' }),
+    ])
+    expect(await store.presenceEntry(ALICE, CAROL)).toEqual(
+      row('presenceList', { observed: CAROL, state: 'accepted', acceptedPos: 7 }),
+    )
+    expect(await store.presenceEntry(CAROL, ALICE)).toBeNull()
+    expect((await store.presenceEntries(ALICE)).map(({ observed }) => observed).sort()).toEqual([BOB, CAROL])
+    expect(await store.presenceGrant(ALICE, BOB)).toEqual(row('presenceGrants'))
+    expect(await store.presenceGrant(BOB, ALICE)).toBeNull()
+    expect(await store.presenceGrants(ALICE, 'pending')).toEqual([
+      row('presenceGrants', { observer: CAROL, state: 'pending' }),
+    ])
+    expect(await store.presenceGrants(ALICE, 'ignored')).toEqual([])
+    expect(await store.all('presenceGrants')).toHaveLength(3)
+  })
+
+  test('what was asked longest ago comes first, and only what is pending', async () => {
+    const users = [BOB, CAROL, '@dave:hs' as UserId]
+    await store.commit(
+      users.flatMap((other, index) => [
+        put('presenceList', { observed: other, askedTs: 30 - 10 * index }),
+        put('presenceGrants', { observer: other, state: 'pending', ts: 30 - 10 * index }),
+      ]),
+    )
+    await store.commit([
+      put('presenceList', { observer: BOB, state: 'accepted', askedTs: 1, acceptedPos: 1 }),
+      put('presenceGrants', { observed: BOB, state: 'ignored', ts: 1 }),
+    ])
+    const asked = async (until: number, limit: number): Promise<number[][]> => [
+      (await store.presenceEntriesAsked(until, limit)).map(({ askedTs }) => askedTs),
+      (await store.presenceGrantsAsked(until, limit)).map(({ ts }) => ts),
+    ]
+    expect(await asked(30, 9)).toEqual([
+      [10, 20, 30],
+      [10, 20, 30],
+    ])
+    expect(await asked(29, 9)).toEqual([
+      [10, 20],
+      [10, 20],
+    ])
+    expect(await asked(30, 1)).toEqual([[10], [10]])
+  })
+
+  test('P-068 news of a pair are its latest, one for each direction, within a range and oldest first', async () => {
+    await store.commit([
+      put('presenceListNews', { pos: 5 }),
+      put('presenceListNews', { direction: 'incoming', state: 'denied', pos: 3, ts: 8 }),
+      put('presenceListNews', { otherId: CAROL, pos: 4 }),
+      put('presenceListNews', { userId: BOB, otherId: ALICE, pos: 6 }),
+    ])
+    await store.commit([put('presenceListNews', { otherId: CAROL, state: 'accepted', pos: 7, ts: 6 })])
+    const positions = async (after: number, upTo: number): Promise<number[]> =>
+      (await store.presenceListNews(ALICE, after, upTo)).map(({ pos }) => pos)
+    expect(await positions(0, 9)).toEqual([3, 5, 7])
+    expect(await positions(3, 5)).toEqual([5])
+    expect(await store.lastPosition()).toBe(7)
+    const until = async (ts: number, limit: number): Promise<string[]> =>
+      (await store.presenceListNewsUntil(ts, limit)).map(({ state }) => state)
+    expect(await until(9, 9)).toEqual(['accepted', 'denied'])
+    expect(await until(7, 9)).toEqual(['accepted'])
+    expect(await until(9, 1)).toEqual(['accepted'])
+  })
 }
 
 function events(): void {

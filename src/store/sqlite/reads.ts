@@ -20,6 +20,7 @@ export function createReads(source: Source): Reads {
     ...accountReads(source),
     ...userDataReads(source),
     ...keyReads(source),
+    ...presenceListReads(source),
     ...eventReads(source),
     ...stateReads(source),
     ...roomReads(source),
@@ -35,6 +36,7 @@ function wholeReads({ db, text }: Source): Pick<Reads, 'meta' | 'all'> {
   const meta = query(db, (key: string) => text.selectFrom('meta').select('value').where('key', '=', key))
   const all = {
     presence: query(db, () => text.selectFrom('presence').select(columnsOf('presence'))),
+    presenceGrants: query(db, () => text.selectFrom('presenceGrants').select(columnsOf('presenceGrants'))),
     memberships: query(db, () => text.selectFrom('memberships').select(columnsOf('memberships'))),
     aliases: query(db, () => text.selectFrom('aliases').select(columnsOf('aliases'))),
     rooms: query(db, () => text.selectFrom('rooms').select(columnsOf('rooms'))),
@@ -137,6 +139,48 @@ function keyReads({ db, text }: Source) {
     deviceKeys: async (userIds) => forEachOf(userIds, deviceKeys),
     oneTimeKeys: async (userId, deviceId) => oneTimeKeys(userId, deviceId),
     fallbackKeys: async (userId, deviceId) => fallbackKeys(userId, deviceId),
+  } satisfies Partial<Reads>
+}
+
+function presenceListReads({ db, text }: Source) {
+  const entries = text.selectFrom('presenceList').select(columnsOf('presenceList'))
+  const entry = query(db, (observer: UserId, observed: UserId) =>
+    entries.where('observer', '=', observer).where('observed', '=', observed),
+  )
+  const entriesOf = query(db, (observer: UserId) => entries.where('observer', '=', observer))
+  const entriesAsked = query(db, (until: number, limit: number) =>
+    entries.where('state', '=', 'pending').where('askedTs', '<=', until).orderBy('askedTs').limit(limit),
+  )
+  const grants = text.selectFrom('presenceGrants').select(columnsOf('presenceGrants'))
+  const grant = query(db, (observed: UserId, observer: UserId) =>
+    grants.where('observed', '=', observed).where('observer', '=', observer),
+  )
+  const grantsOf = query(db, (observed: UserId, state: Row<'presenceGrants'>['state']) =>
+    grants.where('observed', '=', observed).where('state', '=', state),
+  )
+  const grantsAsked = query(db, (until: number, limit: number) =>
+    grants.where('state', '=', 'pending').where('ts', '<=', until).orderBy('ts').limit(limit),
+  )
+  const news = text.selectFrom('presenceListNews').select(columnsOf('presenceListNews'))
+  const newsOf = query(db, (userId: UserId, after: number, upTo: number) =>
+    news.where('userId', '=', userId).where('pos', '>', after).where('pos', '<=', upTo).orderBy('pos'),
+  )
+  const newsUntil = query(db, (until: number, limit: number) =>
+    news.where('state', '!=', 'pending').where('ts', '<=', until).orderBy('ts').limit(limit),
+  )
+  const policy = query(db, (userId: UserId) =>
+    text.selectFrom('invitePolicies').select('policy').where('userId', '=', userId),
+  )
+  return {
+    presenceEntry: async (observer, observed) => entry(observer, observed)[0] ?? null,
+    presenceEntries: async (observer) => entriesOf(observer),
+    presenceGrant: async (observed, observer) => grant(observed, observer)[0] ?? null,
+    presenceGrants: async (observed, state) => grantsOf(observed, state),
+    presenceListNews: async (userId, after, upTo) => newsOf(userId, after, upTo),
+    invitePolicy: async (userId) => policy(userId)[0]?.policy ?? null,
+    presenceEntriesAsked: async (until, limit) => entriesAsked(until, limit),
+    presenceGrantsAsked: async (until, limit) => grantsAsked(until, limit),
+    presenceListNewsUntil: async (until, limit) => newsUntil(until, limit),
   } satisfies Partial<Reads>
 }
 
