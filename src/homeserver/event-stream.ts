@@ -227,10 +227,9 @@ function readEphemeral(
 
 /** The same events as in `/sync`, each naming its room. */
 export function ephemeralWithRoom(query: Omit<EphemeralQuery, 'filter'>): ClientEvent[] {
-  return ephemeralEvents({ ...query, filter: undefined }).map((event) => ({
-    ...event,
-    room_id: query.roomId,
-  }))
+  const events = ephemeralEvents({ ...query, filter: undefined })
+  for (const event of events) event['room_id'] = query.roomId
+  return events
 }
 
 async function readAccountData(
@@ -241,7 +240,7 @@ async function readAccountData(
   if (changes.accountData(userId) <= since) return []
   const rows = await store.accountDataBetween(userId, since, cut)
   return rows.map(({ roomId, type, json }) => {
-    const event = { type, content: JSON.parse(json) as JsonObject }
-    return roomId === '' ? event : { ...event, room_id: roomId }
+    const content = JSON.parse(json) as JsonObject
+    return roomId === '' ? { type, content } : { type, content, room_id: roomId }
   })
 }

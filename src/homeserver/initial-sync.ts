@@ -1,3 +1,4 @@
+import { assertNever } from '../base/assert.ts'
 import { refuse } from '../matrix/errors.ts'
 import type { RoomId } from '../matrix/ids.ts'
 import type { JsonObject } from '../matrix/json.ts'
@@ -132,7 +133,8 @@ async function roomOf(
     includeLeave: archived,
     fullState: false,
   })
-  switch (one?.section) {
+  if (one === null) return null
+  switch (one.section) {
     case 'join':
     case 'leave': {
       const membership = stepAt(steps, one.window.upTo)?.value ?? 'leave'
@@ -140,8 +142,10 @@ async function roomOf(
     }
     case 'invite':
       return invitation(deps, reading, one.roomId, one.step)
-    default:
+    case 'knock':
       return null
+    default:
+      return assertNever(one)
   }
 }
 
