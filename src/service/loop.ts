@@ -216,6 +216,9 @@ class PresenceLoop implements Loop {
   }
 
   read(viewer: UserId, since: PresencePosition, options: SeeOptions): SeenDelta {
+    // Whoever polls again right after an answer: nothing took a place behind it.
+    if (!options.snapshot && since.seq === this.head && since.skip === 0)
+      return { entries: [], position: since }
     const accepts = (user: UserNum): boolean => options.accepts(this.#users.text(user))
     const { entries, position } = this.#engine.read(
       this.#users.intern(viewer),

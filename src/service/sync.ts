@@ -1,10 +1,10 @@
 import { assertNever } from '../base/assert.ts'
 import type { Clock, Millis } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
-import type { PresencePosition, PresenceState } from '../engine/types.ts'
+import type { PresenceState } from '../engine/types.ts'
 import { refuse } from '../matrix/errors.ts'
 import type { SetPresence } from '../matrix/presence.ts'
-import type { SyncBody } from '../matrix/sync.ts'
+import type { ClientEvent, SyncBody } from '../matrix/sync.ts'
 import {
   formatSyncToken,
   parseSyncToken,
@@ -56,11 +56,12 @@ export interface SyncDeps {
   readonly pollMaxMs: Millis
 }
 
-/** One look at everything, all positions taken at the same moment. */
+/** One look at everything, all positions taken at the same moment. Most looks find nothing and are never answered with. */
 interface Reading {
-  readonly body: SyncBody
   readonly isEmpty: boolean
-  readonly presence: PresencePosition
+  readonly rooms: Partial<SyncBody>
+  readonly events: ClientEvent[]
+  readonly next: SyncToken
 }
 
 export function createSync(deps: SyncDeps): Sync {
@@ -71,8 +72,8 @@ export function createSync(deps: SyncDeps): Sync {
       const closeStream = deps.loop.openStream(userId, deviceId, effectivePresence(deps, request))
       try {
         if (since === null || request.fullState || request.timeoutMs === 0)
-          return (await read(deps, request, since)).body
-        return (await wait(deps, request, since)).body
+          return bodyOf(request, await read(deps, request, since))
+        return bodyOf(request, await wait(deps, request, since))
       } finally {
         closeStream()
       }
@@ -125,7 +126,7 @@ async function wait(deps: SyncDeps, request: SyncRequest, since: SyncToken): Pro
     read: async () => {
       const reading = await read(deps, request, from)
       // Nothing of presence was for this client: the next look begins behind it.
-      from = { epoch: deps.epoch, presence: reading.presence, rooms: since.rooms }
+      from = { ...reading.next, rooms: since.rooms }
       return reading
     },
   })
@@ -142,15 +143,19 @@ async function read(deps: SyncDeps, request: SyncRequest, since: SyncToken | nul
   const presence = deps.presence.window({ viewer: requester.userId, filter, fullState, form: 'sync' }, since)
   const window = { since: since === null ? null : notBeyond(since.rooms, now), now }
   const [rooms, events] = await Promise.all([deps.rooms.read(request, window), presence.events()])
-  const isEmpty = presence.isEmpty && rooms.isEmpty
-  const next = formatSyncToken({ epoch: deps.epoch, presence: presence.position, rooms: now })
-  // An answer with content must not look like no progress (ROOMS-SPEC §6.11), e.g. the full state twice.
-  const nextBatch = !isEmpty && next === request.since ? renamedSyncToken(next) : next
   return {
-    body: { ...emptyBody(), ...rooms.body, presence: { events }, next_batch: nextBatch },
-    isEmpty,
-    presence: presence.position,
+    isEmpty: presence.isEmpty && rooms.isEmpty,
+    rooms: rooms.body,
+    events,
+    next: { epoch: deps.epoch, presence: presence.position, rooms: now },
   }
+}
+
+function bodyOf({ since }: SyncRequest, { isEmpty, rooms, events, next }: Reading): SyncBody {
+  const token = formatSyncToken(next)
+  // An answer with content must not look like no progress (ROOMS-SPEC §6.11), e.g. the full state twice.
+  const nextBatch = !isEmpty && token === since ? renamedSyncToken(token) : token
+  return { ...emptyBody(), ...rooms, presence: { events }, next_batch: nextBatch }
 }
 
 /** Positions of the future (a restored backup) count as current (ROOMS-SPEC §6.1). */
