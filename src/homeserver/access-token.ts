@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Random } from '../base/random.ts'
 
 const PREFIX = 'adsum_'
@@ -11,5 +11,5 @@ export function makeAccessToken(random: Random): string {
 
 /** What is stored of a token. It has full entropy, so one round of SHA-256 is enough and a look-up by it tells nothing. */
 export function hashAccessToken(accessToken: string): string {
-  return createHash('sha256').update(accessToken).digest('base64url')
+  return hash('sha256', accessToken, 'base64url')
 }
