@@ -15,6 +15,7 @@ import {
 import type { Requester } from '../ports/directory.ts'
 import type { Log } from '../ports/log.ts'
 import type { Row, Store, Write } from '../ports/store.ts'
+import type { Stream } from '../ports/stream.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
 import type { DeviceRequest, Devices, Session } from './devices.ts'
 import type { AccountDirectory } from './directory.ts'
@@ -44,7 +45,8 @@ export interface Registration {
 }
 
 export interface AccountsDeps {
-  readonly store: Pick<Store, 'commit' | 'account' | 'meta'>
+  readonly store: Pick<Store, 'account' | 'meta'>
+  readonly stream: Pick<Stream, 'commit'>
   readonly clock: Clock
   readonly random: Random
   readonly serverName: ServerName
@@ -117,7 +119,7 @@ class StoredAccounts implements Accounts {
   }
 
   async login(user: string, password: string, device: DeviceRequest, address: string): Promise<Session> {
-    const { store, devices, users, submit, attempts } = this.#deps
+    const { store, stream, devices, users, submit, attempts } = this.#deps
     const userId = this.#localUser(user)
     const proven = await attempts.prove(userId, password, address)
     if (proven === null) throw refuse.wrongPassword()
@@ -126,7 +128,7 @@ class StoredAccounts implements Accounts {
       const account = await store.account(proven.userId)
       if (account?.passwordHash !== proven.passwordHash) throw refuse.wrongPassword()
       const opening = await devices.planOpening(proven.userId, device)
-      await store.commit(opening.writes)
+      await stream.commit(() => opening.writes)
       opening.done()
       submit.acted(proven.userId, opening.session.deviceId)
       return opening.session
@@ -153,13 +155,14 @@ class StoredAccounts implements Accounts {
   }
 
   async changePassword(requester: Requester, newPassword: string, logoutDevices: boolean): Promise<void> {
-    const { store, passwords, devices, users } = this.#deps
+    const { stream, passwords, devices, users } = this.#deps
     const { userId, deviceId } = requester
     const passwordHash = await passwords.hash(newPassword)
     await users.run(userId, async () => {
       const account = await this.#living(userId)
       const plan = logoutDevices ? await devices.planRemovalOfAll(userId, deviceId) : null
-      await store.commit([{ put: 'accounts', row: { ...account, passwordHash } }, ...(plan?.writes ?? [])])
+      const put: Write = { put: 'accounts', row: { ...account, passwordHash } }
+      await stream.commit(() => [put, ...(plan?.writes ?? [])])
       plan?.done()
     })
   }
@@ -199,7 +202,7 @@ class StoredAccounts implements Accounts {
   }
 
   async #create(userId: UserId, passwordHash: string | null, account: NewAccount): Promise<Registration> {
-    const { store, clock, devices, directory, submit } = this.#deps
+    const { store, stream, clock, devices, directory, submit } = this.#deps
     if ((await store.account(userId)) !== null) throw refuse.userInUse()
     const opening = account.device === null ? null : await devices.planOpening(userId, account.device)
     const row: Row<'accounts'> = {
@@ -215,7 +218,7 @@ class StoredAccounts implements Accounts {
       const json = JSON.stringify(account.displayname)
       writes.push({ put: 'profiles', row: { userId, field: 'displayname', json } })
     }
-    await store.commit([...writes, ...(opening?.writes ?? [])])
+    await stream.commit(() => [...writes, ...(opening?.writes ?? [])])
     opening?.done()
     directory.profileChanged(userId)
     submit.registered(userId, opening?.session.deviceId ?? null)
@@ -259,7 +262,7 @@ class StoredAccounts implements Accounts {
   async #commitDeactivating(change: () => void, writes: readonly Write[]): Promise<void> {
     change()
     const value = JSON.stringify([...this.#deactivating])
-    await this.#deps.store.commit([...writes, { put: 'meta', row: { key: DEACTIVATING, value } }])
+    await this.#deps.stream.commit(() => [...writes, { put: 'meta', row: { key: DEACTIVATING, value } }])
   }
 }
 

@@ -83,7 +83,28 @@ describe('answers kept in memory', () => {
   })
 })
 
-test('R-215 key counts follow uploads and claims; a device that begins anew is counted anew', async () => {
+test('an entry that takes writes over does so while it is being loaded too', async () => {
+  const stream = await createStream(createMemoryStore())
+  const loaded = Promise.withResolvers<number[]>()
+  const cache = createFollowedCache({
+    stream,
+    entriesMax: 2,
+    load: () => loaded.promise,
+    keyOf: (write) => ('put' in write && write.put === 'accountData' ? write.row.userId : null),
+    update: (positions, write) => {
+      if ('put' in write && write.put === 'accountData') positions.push(write.row.pos)
+    },
+  })
+  await stream.commit((next) => [data(next())])
+  const asked = cache.get(ALICE)
+  await stream.commit((next) => [data(next())])
+  loaded.resolve([0])
+  expect(await asked).toEqual([0, 2])
+  await stream.commit((next) => [data(next())])
+  expect(await cache.get(ALICE)).toEqual([0, 2, 3])
+})
+
+test('R-215 key counts follow uploads, claims and the end of the device', async () => {
   const store = createMemoryStore()
   const stream = await createStream(store)
   const counts = createKeyCounts({ store, stream, devicesMax: 10 })
@@ -100,9 +121,10 @@ test('R-215 key counts follow uploads and claims; a device that begins anew is c
   expect(await unused()).toEqual([])
   await stream.commit(() => [{ drop: 'oneTimeKeys', where: { ...owner, keyId: key.keyId } }])
   expect(await count()).toEqual({ signed_curve25519: 0 })
-  await store.commit([{ put: 'oneTimeKeys', row: { ...key, pos: 9 } }])
-  expect((await counts.fresh(as('alice'))).device_one_time_keys_count).toEqual({ signed_curve25519: 1 })
+  await stream.commit((next) => [{ put: 'oneTimeKeys', row: { ...key, pos: next() } }])
   expect(await count()).toEqual({ signed_curve25519: 1 })
+  await stream.commit(() => [{ drop: 'oneTimeKeys', where: owner }])
+  expect(await count()).toEqual({ signed_curve25519: 0 })
 })
 
 test('R-209 a member counts as sent only once the device has acknowledged the answer', () => {

@@ -1,6 +1,8 @@
 import type { DeviceId, RoomId, UserId } from '../matrix/ids.ts'
 import type { Write } from '../ports/store.ts'
 import type { Stream } from '../ports/stream.ts'
+import { deviceKey } from './device-key.ts'
+import { keysDevice } from './key-counts.ts'
 
 /** Above this many keys a kind's index forgets all of them, and the next question for each is answered by the store. */
 const CHANGES_MAX = 200_000
@@ -55,19 +57,13 @@ export function createChanges(deps: { readonly stream: Pick<Stream, 'current' | 
   const keys = new LastPositions<string>(0)
 
   const note = (write: Write, upTo: number): void => {
-    if ('drop' in write) {
-      if (write.drop === 'oneTimeKeys' || write.drop === 'fallbackKeys') {
-        const { userId, deviceId } = write.where
-        if (userId !== undefined && deviceId !== undefined) keys.set(deviceKey(userId, deviceId), upTo)
-      }
-      return
-    }
+    const device = keysDevice(write)
+    if (device !== null) keys.set(device, upTo)
+    if ('drop' in write) return
     if (write.put === 'events' || write.put === 'stateLog') rooms.set(write.row.roomId, write.row.pos)
     else if (write.put === 'receipts') receipts.set(write.row.roomId, write.row.pos)
     else if (write.put === 'accountData') accountData.set(write.row.userId, write.row.pos)
     else if (write.put === 'memberships') memberships.set(write.row.userId, write.row.pos)
-    else if (write.put === 'oneTimeKeys' || write.put === 'fallbackKeys')
-      keys.set(deviceKey(write.row.userId, write.row.deviceId), upTo)
   }
   deps.stream.observe((writes, upTo) => {
     for (const write of writes) note(write, upTo)
@@ -77,11 +73,6 @@ export function createChanges(deps: { readonly stream: Pick<Stream, 'current' | 
     receipts: (roomId) => receipts.get(roomId),
     accountData: (userId) => accountData.get(userId),
     memberships: (userId) => memberships.get(userId),
-    keys: (userId, deviceId) => keys.get(deviceKey(userId, deviceId)),
+    keys: (userId, deviceId) => keys.get(deviceKey({ userId, deviceId })),
   }
-}
-
-/** Neither ID can hold a NUL. */
-function deviceKey(userId: UserId, deviceId: DeviceId): string {
-  return `${userId}\u0000${deviceId}`
 }

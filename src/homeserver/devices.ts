@@ -3,6 +3,7 @@ import { randomText, type Random } from '../base/random.ts'
 import type { Serial } from '../base/serial.ts'
 import type { DeviceId, UserId } from '../matrix/ids.ts'
 import type { Row, Store, Write } from '../ports/store.ts'
+import type { Stream } from '../ports/stream.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
 import type { Wake } from '../ports/wake.ts'
 import { hashAccessToken, makeAccessToken } from './access-token.ts'
@@ -37,7 +38,8 @@ export interface Plan {
 }
 
 export interface DevicesDeps {
-  readonly store: Pick<Store, 'commit' | 'devices'>
+  readonly store: Pick<Store, 'devices'>
+  readonly stream: Pick<Stream, 'commit'>
   readonly clock: Clock
   readonly random: Random
   /** The line of each user's account and device changes, shared with `accounts`. */
@@ -63,7 +65,7 @@ export interface Devices {
 }
 
 export function createDevices(deps: DevicesDeps): Devices {
-  const { store, users } = deps
+  const { store, stream, users } = deps
   const seen = (row: Row<'devices'>): Row<'devices'> => {
     const sighting = deps.lastSeen.unwritten(row.userId, row.deviceId)
     return sighting === null ? row : { ...row, lastSeenTs: sighting.ts, lastSeenIp: sighting.ip }
@@ -74,7 +76,7 @@ export function createDevices(deps: DevicesDeps): Devices {
   const removeWhere = async (userId: UserId, goes: (row: Row<'devices'>) => boolean): Promise<void> =>
     await users.run(userId, async () => {
       const plan = planRemoval(deps, userId, (await store.devices(userId)).filter(goes))
-      if (plan.writes.length > 0) await store.commit(plan.writes)
+      if (plan.writes.length > 0) await stream.commit(() => plan.writes)
       plan.done()
     })
 
@@ -85,7 +87,7 @@ export function createDevices(deps: DevicesDeps): Devices {
       await users.run(userId, async () => {
         const row = await find(userId, deviceId)
         if (row !== null && displayName !== null && displayName !== row.displayName)
-          await store.commit([{ put: 'devices', row: { ...row, displayName } }])
+          await stream.commit(() => [{ put: 'devices', row: { ...row, displayName } }])
         return row !== null
       }),
     async remove(userId, deviceIds) {

@@ -1,6 +1,7 @@
-import { createLru } from './lru.ts'
 import type { EventId, RoomId } from '../matrix/ids.ts'
 import type { Requester } from '../ports/directory.ts'
+import { deviceKey } from './device-key.ts'
+import { createLru } from './lru.ts'
 
 /** Devices remembered; one that is forgotten is sent its members again. */
 const DEVICES_MAX = 5_000
@@ -18,13 +19,13 @@ export class LazyMembers {
   readonly #devices = createLru<string, Map<string, Sent>>(DEVICES_MAX)
 
   /** Was exactly this event in an answer that the device has acknowledged by syncing from `since`? */
-  has({ userId, deviceId }: Requester, key: LazyMemberKey, eventId: EventId, since: number): boolean {
-    const sent = this.#devices.get(deviceKey(userId, deviceId))?.get(memberKey(key))
+  has(requester: Requester, key: LazyMemberKey, eventId: EventId, since: number): boolean {
+    const sent = this.#devices.get(deviceKey(requester))?.get(memberKey(key))
     return sent?.eventId === eventId && sent.at <= since
   }
 
-  sent({ userId, deviceId }: Requester, key: LazyMemberKey, eventId: EventId, at: number): void {
-    const device = deviceKey(userId, deviceId)
+  sent(requester: Requester, key: LazyMemberKey, eventId: EventId, at: number): void {
+    const device = deviceKey(requester)
     const members = this.#devices.get(device) ?? new Map<string, Sent>()
     const member = memberKey(key)
     const before = members.get(member)
@@ -40,13 +41,9 @@ export class LazyMembers {
   }
 }
 
-export interface LazyMemberKey {
+interface LazyMemberKey {
   readonly roomId: RoomId
   readonly member: string
-}
-
-function deviceKey(userId: string, deviceId: string): string {
-  return `${userId}\u0000${deviceId}`
 }
 
 function memberKey({ roomId, member }: LazyMemberKey): string {

@@ -29,7 +29,7 @@ export function evaluatePushRules(ruleset: PushRuleset, event: Pdu, context: Pus
   if (master?.enabled === true) return verdictOf(master)
   for (const kind of PUSH_RULE_KINDS) {
     for (const rule of ruleset[kind]) {
-      if (rule.enabled !== false && rule.rule_id !== MASTER && applies(rule, kind, event, context))
+      if (rule.enabled && rule.rule_id !== MASTER && applies(rule, kind, event, context))
         return verdictOf(rule)
     }
   }

@@ -1,7 +1,7 @@
-import { createLru } from './lru.ts'
 import type { RoomId, UserId } from '../matrix/ids.ts'
-import type { Row, Store } from '../ports/store.ts'
+import type { Row, Store, Write } from '../ports/store.ts'
 import type { Stream } from '../ports/stream.ts'
+import { createFollowedCache } from './followed-cache.ts'
 
 export type Receipt = Row<'receipts'>
 
@@ -10,14 +10,14 @@ export interface RoomReceipts {
   of(roomId: RoomId): Promise<ReceiptsOfRoom>
 }
 
-export interface ReceiptsOfRoom {
+interface ReceiptsOfRoom {
   all(): Iterable<Receipt>
   /** All types and threads of one user. */
   ofUser(userId: UserId): readonly Receipt[]
 }
 
 class LoadedReceipts implements ReceiptsOfRoom {
-  readonly #byUser = new Map<UserId, Receipt[]>()
+  readonly #byUser = new Map<UserId, readonly Receipt[]>()
 
   all(): Iterable<Receipt> {
     return [...this.#byUser.values()].flat()
@@ -29,10 +29,15 @@ class LoadedReceipts implements ReceiptsOfRoom {
 
   /** Arrays are replaced and not changed, so that readers may keep them while they wait. */
   put(receipt: Receipt): void {
-    const others = this.ofUser(receipt.userId).filter(
-      ({ type, thread }) => type !== receipt.type || thread !== receipt.thread,
-    )
-    this.#byUser.set(receipt.userId, [...others, receipt])
+    this.#byUser.set(receipt.userId, [...this.#without(receipt), receipt])
+  }
+
+  drop(place: Pick<Receipt, 'userId' | 'type' | 'thread'>): void {
+    this.#byUser.set(place.userId, this.#without(place))
+  }
+
+  #without({ userId, type, thread }: Pick<Receipt, 'userId' | 'type' | 'thread'>): Receipt[] {
+    return this.ofUser(userId).filter((receipt) => receipt.type !== type || receipt.thread !== thread)
   }
 }
 
@@ -43,29 +48,27 @@ export function createRoomReceipts(deps: {
   readonly roomsMax: number
 }): RoomReceipts {
   const { store, stream, roomsMax } = deps
-  const rooms = createLru<RoomId, Promise<LoadedReceipts>>(roomsMax)
-
-  const load = async (roomId: RoomId): Promise<LoadedReceipts> => {
-    const receipts = new LoadedReceipts()
-    for (const row of await store.receipts(roomId)) receipts.put(row)
-    return receipts
-  }
-  stream.observe((writes) => {
-    for (const write of writes) {
-      if (!('put' in write) || write.put !== 'receipts') continue
-      const { row } = write
-      // A room that is being loaded takes the row over when it is.
-      void rooms.peek(row.roomId)?.then((receipts) => receipts.put(row))
-    }
-  })
-  return {
-    of(roomId) {
-      const known = rooms.get(roomId)
-      if (known !== undefined) return known
-      const loading = load(roomId)
-      rooms.set(roomId, loading)
-      loading.catch(() => rooms.delete(roomId))
-      return loading
+  const cache = createFollowedCache<RoomId, LoadedReceipts>({
+    stream,
+    entriesMax: roomsMax,
+    async load(roomId) {
+      const receipts = new LoadedReceipts()
+      for (const row of await store.receipts(roomId)) receipts.put(row)
+      return receipts
     },
-  }
+    keyOf,
+    update,
+  })
+  return { of: (roomId) => cache.get(roomId) }
+}
+
+function keyOf(write: Write): RoomId | null {
+  if ('put' in write) return write.put === 'receipts' ? write.row.roomId : null
+  return write.drop === 'receipts' ? (write.where.roomId ?? null) : null
+}
+
+function update(receipts: LoadedReceipts, write: Write): void {
+  if ('put' in write) {
+    if (write.put === 'receipts') receipts.put(write.row)
+  } else if (write.drop === 'receipts') receipts.drop(write.where as Receipt)
 }

@@ -43,7 +43,7 @@ export function createRoomSection(deps: RoomSectionDeps): SyncSection {
     async read(query, window) {
       const { requester } = query
       const { since, now } = clamped(window)
-      const keys = await (since === null ? deps.keyCounts.fresh(requester) : deps.keyCounts.of(requester))
+      const keys = await deps.keyCounts.of(requester)
       if (since !== null && !query.fullState && isSame(since, now)) return { body: keys, isEmpty: true }
       const settings = await deps.userSettings.of(requester.userId)
       const accountData = await readAccountData(deps, query, since, now)

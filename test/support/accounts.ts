@@ -9,6 +9,7 @@ import { createPasswordAttempts } from '../../src/homeserver/password-attempts.t
 import { createPasswords, type Passwords } from '../../src/homeserver/passwords.ts'
 import type { DeviceId, ServerName, UserId } from '../../src/matrix/ids.ts'
 import type { Store } from '../../src/ports/store.ts'
+import type { Stream } from '../../src/ports/stream.ts'
 import { createRateLimits } from '../../src/service/rate-limit.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import { ManualClock } from './manual-clock.ts'
@@ -90,7 +91,9 @@ export function anAccountHouse(options: HouseOptions = {}): AccountHouse {
   const { requestersMax = 100 } = options
   const directory = createDirectory({ store, clock, lastSeen, requestersMax, profilesMax: 100 })
   const wake = { ended: tell('ended') }
-  const devices = createDevices({ store, clock, random, users, directory, lastSeen, submit, wake })
+  // Nothing here carries a position.
+  const stream: Pick<Stream, 'commit'> = { commit: (build) => store.commit(build(() => 0)) }
+  const devices = createDevices({ store, stream, clock, random, users, directory, lastSeen, submit, wake })
   const limits = createRateLimits({
     clock,
     limits: { login: { burst: 3, perSecond: 0.2 } },
@@ -99,6 +102,7 @@ export function anAccountHouse(options: HouseOptions = {}): AccountHouse {
   })
   const accounts = createAccounts({
     store,
+    stream,
     clock,
     random,
     serverName: SERVER,
