@@ -56,7 +56,7 @@ const BANS: readonly Ban[] = [
   {
     what: /\bsetTimeout\b|\bsetInterval\b|\bsleep\(/,
     instead: 'no test sleeps: ManualClock, until() (test/support/manual-clock.ts)',
-    under: ['test/api/', 'test/scenario/', 'test/contract/'],
+    under: ['test/api/', 'test/app/', 'test/scenario/', 'test/contract/'],
     except: [],
   },
   {
