@@ -92,14 +92,14 @@ describe('hiding', () => {
     expect(kit.hears('alice')).toContain('bob online')
   })
 
-  test('a hidden user who joins is nobody to tell of; a changed name is told with offline', () => {
+  test('P-111 a hidden user who joins is offline and nothing else; so is one with a new name', () => {
     const kit = company()
     kit.listens('carol')
     kit.joins('cellar', 'carol')
     kit.puts('alice', 'phone', 'hidden', 'in hiding')
     kit.catchUp('carol')
     kit.joins('cellar', 'alice')
-    expect(kit.hears('carol')).toEqual([])
+    expect(kit.reads('carol')).toEqual([NOTHING_OF_ALICE])
     expect(kit.renames('alice', 'phone').wakes).toContain('carol')
     expect(kit.reads('carol')).toEqual([NOTHING_OF_ALICE])
   })

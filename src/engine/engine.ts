@@ -121,6 +121,11 @@ export class Engine {
     return this.#interest.sees(viewer, user)
   }
 
+  /** Is the other on the user's ignore list? */
+  ignores(user: UserNum, other: UserNum): boolean {
+    return this.#interest.ignores(user, other)
+  }
+
   /** What the viewer may see of the user now; null: nothing, whether the user exists or not. */
   view(viewer: UserNum, user: UserNum, now: Millis): PresenceView | null {
     return this.sees(viewer, user)
@@ -148,8 +153,7 @@ export class Engine {
     for (const [user, place] of inOrder(places, from)) {
       if (!options.accepts(user)) continue
       const view = this.#shown(viewer, user, place, now, this.#interest.isShown(viewer, user))
-      const isChange = !options.snapshot && this.#log.seqOf(user, false) > from.seq
-      if (user !== viewer && !isChange && !this.#isWorthTelling(view, options, now)) continue
+      if (user !== viewer && !this.#isWorthTelling(view, options, now)) continue
       if (entries.length === options.limit) return { entries, position: positionAfter(entries) }
       entries.push(view)
     }
@@ -284,9 +288,13 @@ export class Engine {
     return { user: num, ...face, seq, visible }
   }
 
-  /** Somebody who did not change, but is seen anew: long gone users are nothing to tell (PRESENCE-SPEC §2.8). */
-  #isWorthTelling(view: PresenceView, { omitOffline }: ReadOptions, now: Millis): boolean {
+  /**
+   * Long gone users are nothing to tell to who sees them anew (PRESENCE-SPEC §2.8). Whoever changed since the start may have been
+   * told of otherwise, by an answer that this one reads on from.
+   */
+  #isWorthTelling(view: PresenceView, { omitOffline, snapshot }: ReadOptions, now: Millis): boolean {
     if (!view.visible || view.state !== 'offline') return true
+    if (!snapshot && this.#log.seqOf(view.user, false) > this.#origin) return true
     if (omitOffline) return false
     return view.statusMsg !== null || (view.lastActiveTs ?? -Infinity) > now - this.#policy.offlineCutoffMs
   }

@@ -40,7 +40,8 @@ export interface Ties {
   /** Users who let this one see them, and since when: accepted presence invites. */
   readonly observed: Map<UserNum, number>
   readonly observers: Set<UserNum>
-  ignored: ReadonlySet<UserNum>
+  /** Ignored users, and since when. */
+  ignored: ReadonlyMap<UserNum, number>
   /** A grant or an ignore list, of either, changed whether this user is shown the other. */
   readonly turns: RecentLog<Turn>
   isListening: boolean
@@ -54,7 +55,7 @@ export interface Turn {
 
 type Policy = Pick<PresencePolicy, 'maxRoomMembers' | 'hideFromIgnored'>
 
-const NOBODY: ReadonlySet<UserNum> = new Set()
+const NOBODY: ReadonlyMap<UserNum, number> = new Map()
 
 /**
  * Who may see whom, and who of them is listening. Two kinds of edges: common rooms and grants (PRESENCE-SPEC §4.6). `sees` is
@@ -102,7 +103,14 @@ export class Interest {
 
   /** The viewer ignores the user, or is ignored by one who then hides; whether they are tied or not. */
   isHiddenFrom(user: UserNum, viewer: UserNum): boolean {
-    return this.#ignores(viewer, user) || this.#isConcealed(user, viewer)
+    return this.hiddenSince(user, viewer) !== Infinity
+  }
+
+  /** Since when; Infinity if not. */
+  hiddenSince(user: UserNum, viewer: UserNum): number {
+    const ignoredSince = this.#ties[viewer]?.ignored.get(user) ?? Infinity
+    if (!this.#policy.hideFromIgnored) return ignoredSince
+    return Math.min(ignoredSince, this.#ties[user]?.ignored.get(viewer) ?? Infinity)
   }
 
   /** Does the room make its members visible to each other? */
@@ -212,7 +220,8 @@ export class Interest {
     granted.set(observed, seq)
     this.ties(observed).observers.add(observer)
     if (this.isHiddenFrom(observed, observer)) return []
-    turns.push({ user: observed, seq, by: 'grant' })
+    // What was granted before the start is no news to anybody.
+    if (seq > 0) turns.push({ user: observed, seq, by: 'grant' })
     return wasTied ? [] : [observer]
   }
 
@@ -229,19 +238,27 @@ export class Interest {
   ignore(user: UserNum, list: readonly UserNum[], take: () => number): UserNum[] {
     const ties = this.ties(user)
     const before = ties.ignored
-    const after: ReadonlySet<UserNum> = list.length === 0 ? NOBODY : new Set(list)
-    const changed = [...before, ...after].filter((other) => before.has(other) !== after.has(other))
-    ties.ignored = after
+    const after = new Set(list)
+    const changed = [...new Set([...before.keys(), ...after])].filter(
+      (other) => before.has(other) !== after.has(other),
+    )
+    if (changed.length === 0) return []
+    const seq = take()
+    ties.ignored =
+      after.size === 0 ? NOBODY : new Map([...after].map((other) => [other, before.get(other) ?? seq]))
     // Strangers are out of sight either way.
     const lostOrFound = changed.filter((other) => this.isTied(user, other))
     const hiddenOrShown = this.#policy.hideFromIgnored
       ? changed.filter((other) => this.isTied(other, user))
       : []
-    if (lostOrFound.length + hiddenOrShown.length === 0) return []
-    const seq = take()
     for (const other of lostOrFound) ties.turns.push({ user: other, seq, by: 'ignore' })
     for (const other of hiddenOrShown) this.ties(other).turns.push({ user, seq, by: 'ignore' })
     return lostOrFound.length === 0 ? hiddenOrShown : [user, ...hiddenOrShown]
+  }
+
+  /** Is the other on the user's ignore list? */
+  ignores(user: UserNum, other: UserNum): boolean {
+    return this.#ties[user]?.ignored.has(other) ?? false
   }
 
   /** The user has a stream open now, or has none any more. */
@@ -268,11 +285,7 @@ export class Interest {
 
   /** The user ignores the viewer, and that hides the user. */
   #isConcealed(user: UserNum, viewer: UserNum): boolean {
-    return this.#policy.hideFromIgnored && this.#ignores(user, viewer)
-  }
-
-  #ignores(user: UserNum, other: UserNum): boolean {
-    return this.#ties[user]?.ignored.has(other) ?? false
+    return this.#policy.hideFromIgnored && this.ignores(user, viewer)
   }
 
   #begin(): void {

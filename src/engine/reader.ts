@@ -100,8 +100,8 @@ export class Reader {
     for (const turn of this.#interest.ties(viewer).turns.since(seq))
       this.#lost(viewer, turn.user, turn.seq, places)
     for (const [user, lostSeq] of this.#departed(viewer, seq)) {
-      // Who is hidden by an ignore list was lost by that.
-      if (!this.#interest.isHiddenFrom(user, viewer)) this.#lost(viewer, user, lostSeq, places)
+      // Whom an ignore list hid before was lost by that.
+      if (this.#interest.hiddenSince(user, viewer) > lostSeq) this.#lost(viewer, user, lostSeq, places)
     }
   }
 

@@ -92,7 +92,7 @@ export class User {
   openStream(num: DeviceNum, presence: StreamPresence, now: Millis): void {
     this.#listeningStreams += 1
     if (presence === 'offline' && !this.#devices.has(num)) return
-    const returned = presence === 'implicit' && !this.#devices.has(num) ? this.#returned() : null
+    const returned = presence === 'implicit' && !this.#devices.has(num) ? this.#returned(now) : null
     this.#device(num, (device) => streamOpened(returned ?? device, presence, now, this.#policy))
   }
 
@@ -181,10 +181,11 @@ export class User {
    * What a device goes on as that merely polls on after a restart: nobody did anything, so nobody is told (decision 0007). Which
    * device was busy or free for chat is not known, and none catches it from another.
    */
-  #returned(): DevicePresence | null {
+  #returned(now: Millis): DevicePresence | null {
     if (this.#restored === null) return null
-    const state = this.#restored.state === 'unavailable' ? 'unavailable' : 'online'
-    return { ...UNKNOWN_DEVICE, state, lastActiveTs: this.#lastActiveTs ?? 0 }
+    const lastActiveTs = this.#lastActiveTs ?? 0
+    const isIdle = this.#restored.state === 'unavailable' || now - lastActiveTs >= this.#policy.idleTimeoutMs
+    return { ...UNKNOWN_DEVICE, state: isIdle ? 'unavailable' : 'online', lastActiveTs }
   }
 
   #device(num: DeviceNum, change: (device: DevicePresence) => DevicePresence): void {

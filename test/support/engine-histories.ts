@@ -87,7 +87,7 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
   },
 )
 
-export const anyHistory = fc.array(anyStep, { maxLength: 60 })
+export const anyHistory = fc.array(anyStep, { maxLength: 60, size: 'max' })
 
 type StreamStep = Extract<Step, { kind: 'opens' | 'closes' }>
 type OpenStream = Omit<StreamStep, 'kind'> & { readonly num: DeviceNum }
