@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { act, roomStep } from '../../test/support/room-histories.ts'
 import { aReadingHouse, type ReadingHouse } from '../../test/support/room-reading.ts'
 import { as, aUser } from '../../test/support/room-house.ts'
 import type { Filter } from '../matrix/filter.ts'
@@ -8,34 +9,6 @@ import type { ClientEvent, LeftRoomBody, Timeline } from '../matrix/sync.ts'
 import type { RoomsPosition } from '../matrix/token.ts'
 import type { Row } from '../ports/store.ts'
 import type { SyncQuery } from '../ports/sync-section.ts'
-
-/** What can happen in the house; `who` and `room` are taken modulo what there is. */
-type Step =
-  | { do: 'message' | 'state' | 'rename' | 'join' | 'leave' | 'kick' | 'invite'; who: number; room: number }
-  | { do: 'visibility'; room: number; value: number }
-  | { do: 'sync' }
-
-const NAMES = ['alice', 'bob', 'carol'] as const
-const VISIBILITIES = ['shared', 'invited', 'joined', 'world_readable'] as const
-
-const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 8, arbitrary: acting('message') },
-  { weight: 3, arbitrary: acting('state') },
-  { weight: 2, arbitrary: acting('rename') },
-  { weight: 3, arbitrary: acting('join') },
-  { weight: 2, arbitrary: acting('leave') },
-  { weight: 1, arbitrary: acting('kick') },
-  { weight: 1, arbitrary: acting('invite') },
-  {
-    weight: 1,
-    arbitrary: fc.record({ do: fc.constant('visibility' as const), room: fc.nat(1), value: fc.nat(3) }),
-  },
-  { weight: 5, arbitrary: fc.constant({ do: 'sync' as const }) },
-)
-
-function acting<Do extends string>(act: Do): fc.Arbitrary<{ do: Do; who: number; room: number }> {
-  return fc.record({ do: fc.constant(act), who: fc.nat(NAMES.length - 1), room: fc.nat(1) })
-}
 
 /** Follows its tokens as bob, fills gaps with `/messages`, and keeps state as a client does. */
 class Client {
@@ -106,61 +79,6 @@ class Client {
   }
 }
 
-/** What is not allowed is refused, and that is part of the history. */
-async function act(house: ReadingHouse, rooms: readonly RoomId[], step: Step, count: number): Promise<void> {
-  if (step.do === 'sync') return
-  const roomId = rooms[step.room % rooms.length] as RoomId
-  try {
-    switch (step.do) {
-      case 'visibility':
-        await house.state('alice', roomId, 'm.room.history_visibility', {
-          history_visibility: VISIBILITIES[step.value] ?? 'shared',
-        })
-        break
-      case 'message':
-        await house.message(NAMES[step.who] ?? '', roomId, `message ${count}`)
-        break
-      case 'state':
-        await house.state('alice', roomId, 'org.example.counter', { count }, NAMES[step.who] ?? '')
-        break
-      case 'rename': {
-        const name = NAMES[step.who] ?? ''
-        await house.state(
-          name,
-          roomId,
-          'm.room.member',
-          { membership: 'join', displayname: `${name} ${count}` },
-          aUser(name),
-        )
-        break
-      }
-      case 'join':
-        await house.join(NAMES[step.who] ?? '', roomId)
-        break
-      case 'leave':
-        if (step.who !== 0) await house.rooms.membership.leave(as(NAMES[step.who] ?? ''), roomId, undefined)
-        break
-      case 'kick':
-        if (step.who !== 0)
-          await house.rooms.membership.kick(as('alice'), {
-            roomId,
-            target: aUser(NAMES[step.who] ?? ''),
-            reason: undefined,
-          })
-        break
-      case 'invite':
-        await house.rooms.membership.invite(as('alice'), {
-          roomId,
-          target: aUser(NAMES[step.who] ?? ''),
-          reason: undefined,
-        })
-        break
-    }
-  } catch (error) {
-    if (!(error instanceof Error) || error.name !== 'MatrixError') throw error
-  }
-}
-
 /** All that bob may see of a room now, oldest first, straight from the store by the rule of §5.13. */
 async function visibleTo(house: ReadingHouse, roomId: RoomId): Promise<string[]> {
   const access = await house.reading.accesses.find(aUser('bob'), roomId)
@@ -175,7 +93,7 @@ for (const stateAfterKey of [false, 'state_after'] as const) {
   test(`R-156 R-197 R-198 R-199 a client sees each visible event once and its state is the room's (${String(stateAfterKey)})`, async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(step, { maxLength: 60 }),
+        fc.array(roomStep, { maxLength: 60 }),
         fc.integer({ min: 0, max: 6 }),
         async (steps, limit) => {
           const house = await aReadingHouse()

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { must } from '../base/assert.ts'
-import { redactionTarget, toClientEvent, toFederationFormat, toStrippedEvent } from './client-event.ts'
+import { toClientEvent, toFederationFormat, toOldClientEvent, toStrippedEvent } from './client-event.ts'
 import type { EventId, RoomId, UserId } from './ids.ts'
 import type { JsonObject } from './json.ts'
 import type { Pdu, RoomEvent } from './room-event.ts'
@@ -101,16 +101,6 @@ describe('redactions', () => {
     })
   }
 
-  test('the target is where the version has it, and only there', () => {
-    expect(redactionTarget(inContent.pdu, v11)).toBe('$x')
-    expect(redactionTarget(atTop.pdu, v11)).toBeUndefined()
-    expect(redactionTarget(atTop.pdu, v10)).toBe('$x')
-    expect(redactionTarget(inContent.pdu, v10)).toBeUndefined()
-    const numbered = anEvent({ type: 'm.room.redaction', content: { redacts: 7 } })
-    expect(redactionTarget(numbered.pdu, v11)).toBeUndefined()
-    expect(toClientEvent(numbered, plain)).not.toHaveProperty('redacts')
-  })
-
   test('`redacts` in other events is nothing', () => {
     const message = anEvent({ type: 'm.room.message', content: { redacts: '$x' } })
     expect(toClientEvent(message, plain)).not.toHaveProperty('redacts')
@@ -183,5 +173,39 @@ describe('stripped state', () => {
       content: {},
       origin_server_ts: 1_000,
     })
+  })
+})
+
+describe('the format of 2015', () => {
+  const context = { ...plain, withRoomId: true }
+
+  test('has user_id for sender, and beside the content what later formats have in unsigned', () => {
+    const replaced = { eventId: '$old' as EventId, sender: bob, content: { name: 'one' } }
+    const name = anEvent({ type: 'm.room.name', state_key: '', content: { name: 'two' } })
+    const event = toClientEvent(name, { ...context, replaced, membership: 'join', transactionId: 't' })
+    expect(toOldClientEvent(event)).toEqual({
+      event_id: '$event',
+      type: 'm.room.name',
+      room_id: roomId,
+      user_id: alice,
+      state_key: '',
+      origin_server_ts: 1_000,
+      age: 500,
+      content: { name: 'two' },
+      prev_content: { name: 'one' },
+      replaces_state: '$old',
+    })
+  })
+
+  test('has the redaction of an event in the same format', () => {
+    const redaction = anEvent({ type: 'm.room.redaction', sender: bob }, '$redaction')
+    const event = toClientEvent(anEvent({ type: 'm.room.message' }), { ...context, redactedBy: redaction })
+    const old = toOldClientEvent(event)
+    expect(old['redacted_because']).toMatchObject({ event_id: '$redaction', user_id: bob, age: 500 })
+    expect(old['redacted_because']).not.toHaveProperty('sender')
+  })
+
+  test('makes nothing up for what has no sender', () => {
+    expect(toOldClientEvent({ type: 'm.typing', content: {} })).toEqual({ type: 'm.typing', content: {} })
   })
 })
