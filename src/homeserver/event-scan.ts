@@ -1,5 +1,5 @@
-import { redactionTarget } from '../matrix/client-event.ts'
 import type { EventId, RoomId } from '../matrix/ids.ts'
+import { redactionTarget } from '../matrix/room-event.ts'
 import type { Store } from '../ports/store.ts'
 import type { EventTest } from './event-filter.ts'
 import type { HistoryView } from './history-visibility.ts'
@@ -58,8 +58,8 @@ export function createEventScan(deps: {
     const targets = new Map<EventId, EventId>()
     for (const { row, event } of events) {
       const version = row.type === 'm.room.redaction' ? roomStates.versionOf(row.roomId) : null
-      const target = version === null ? undefined : redactionTarget(event.pdu, version)
-      if (target !== undefined) targets.set(row.eventId, target as EventId)
+      const target = version === null ? null : redactionTarget(event.pdu, version)
+      if (target !== null) targets.set(row.eventId, target)
     }
     if (targets.size === 0) return new Set()
     const rows = await store.events([...targets.values()])

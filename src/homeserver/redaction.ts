@@ -1,20 +1,8 @@
-import { serverOf, type EventId } from '../matrix/ids.ts'
-import { ownString } from '../matrix/json.ts'
-import type { Pdu, RoomEvent } from '../matrix/room-event.ts'
-import type { RoomVersion } from '../matrix/room-version/index.ts'
+import { serverOf } from '../matrix/ids.ts'
+import { redactionTarget, type RoomEvent } from '../matrix/room-event.ts'
 import type { Row, Store } from '../ports/store.ts'
 import { levelOf, redactLevel } from './power-levels.ts'
 import { authStateOf, type RoomState } from './room-state.ts'
-
-/** What a redaction names: inside the content from version 11 on, before at the top level. */
-export function redactionTargetId(
-  pdu: Pick<Pdu, 'type' | 'content' | 'redacts'>,
-  version: RoomVersion,
-): EventId | null {
-  if (pdu.type !== 'm.room.redaction') return null
-  const target = version.redactsInContent ? ownString(pdu.content, 'redacts') : pdu.redacts
-  return (target as EventId | undefined) ?? null
-}
 
 /**
  * The event that this redaction empties, or null if it has no effect (§2.9 steps 1 to 4): it is no redaction, names itself,
@@ -25,7 +13,7 @@ export async function redactedTarget(
   event: RoomEvent,
   state: RoomState,
 ): Promise<Row<'events'> | null> {
-  const targetId = redactionTargetId(event.pdu, state.version)
+  const targetId = redactionTarget(event.pdu, state.version)
   if (targetId === null || targetId === event.eventId) return null
   const [target] = await store.events([targetId])
   if (target === undefined || target.roomId !== event.roomId) return null

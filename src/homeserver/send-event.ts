@@ -1,6 +1,7 @@
 import { refuse } from '../matrix/errors.ts'
 import { parseEventId, type EventId, type RoomId, type ServerName } from '../matrix/ids.ts'
 import { isJsonObject, own, ownString, type JsonObject } from '../matrix/json.ts'
+import { redactionTarget } from '../matrix/room-event.ts'
 import type { RoomVersion } from '../matrix/room-version/index.ts'
 import type { Requester } from '../ports/directory.ts'
 import type { Store } from '../ports/store.ts'
@@ -10,7 +11,7 @@ import { checkContent, sameJson } from './event-checks.ts'
 import type { EventDraft } from './event-making.ts'
 import { by, type MembershipChange } from './membership-change.ts'
 import { creatorsOf } from './power-levels.ts'
-import { hasRedactLevel, redactionTargetId } from './redaction.ts'
+import { hasRedactLevel } from './redaction.ts'
 import { authStateOf, contentIn, type RoomState, type RoomStates, type StoredEvent } from './room-state.ts'
 import type { Author, RoomWriter } from './room-writer.ts'
 import type { Transactions } from './transactions.ts'
@@ -159,7 +160,7 @@ async function check(deps: SendEventDeps, state: RoomState, draft: EventDraft): 
 
 /** An unknown target is no error: it may come from elsewhere later (§2.9). */
 async function checkRedaction(deps: SendEventDeps, state: RoomState, draft: EventDraft): Promise<void> {
-  const targetId = redactionTargetId(draft, state.version)
+  const targetId = redactionTarget(draft, state.version)
   const [target] = targetId === null ? [] : await deps.store.events([targetId])
   if (target === undefined) return
   if (target.roomId !== state.roomId) throw refuse.invalidParam('The event is of another room')

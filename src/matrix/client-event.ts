@@ -1,6 +1,6 @@
 import type { EventId, UserId } from './ids.ts'
 import { isJsonObject, own, ownString, type Json, type JsonObject } from './json.ts'
-import { redact, type Pdu, type RoomEvent } from './room-event.ts'
+import { redact, redactionTarget, type Pdu, type RoomEvent } from './room-event.ts'
 import type { RoomVersion } from './room-version/index.ts'
 import type { ClientEvent } from './sync.ts'
 
@@ -77,11 +77,6 @@ export function toStrippedEvent({ pdu }: RoomEvent): ClientEvent {
   return stripped
 }
 
-/** What a redaction names, wherever the room version has it (ROOMS-SPEC §2.9). Undefined if it names nothing. */
-export function redactionTarget(pdu: Pdu, version: RoomVersion): string | undefined {
-  return ownString(version.redactsInContent ? pdu.content : pdu, 'redacts')
-}
-
 function servedPdu({ pdu }: RoomEvent, { redactedBy, version }: ClientEventContext): Pdu {
   return redactedBy === undefined ? pdu : redact(pdu, version)
 }
@@ -89,7 +84,7 @@ function servedPdu({ pdu }: RoomEvent, { redactedBy, version }: ClientEventConte
 /** Clients of all ages find the target in both places. */
 function withRedacts(client: ClientEvent, pdu: Pdu, version: RoomVersion): ClientEvent {
   const redacts = redactionTarget(pdu, version)
-  return redacts === undefined ? client : { ...client, redacts, content: { ...pdu.content, redacts } }
+  return redacts === null ? client : { ...client, redacts, content: { ...pdu.content, redacts } }
 }
 
 function unsignedOf({ pdu }: RoomEvent, context: ClientEventContext): JsonObject {

@@ -20,6 +20,7 @@ import {
   isPduSignedBy,
   pduBytes,
   redact,
+  redactionTarget,
   roomIdOf,
   signPdu,
   type Pdu,
@@ -481,4 +482,14 @@ describe('the places that auth_events come from', () => {
     )
     expect(keys({ ...member, content: { ...content, third_party_invite: 7 } }, '11')).toHaveLength(5)
   })
+})
+
+test('R-084 the target of a redaction is where the version has it, and only there', () => {
+  const [v10, v11] = [must(roomVersion('10'), 'v10'), must(roomVersion('11'), 'v11')]
+  const inContent = { type: 'm.room.redaction', content: { redacts: '$x' } }
+  const atTop = { type: 'm.room.redaction', content: {}, redacts: '$x' }
+  expect([redactionTarget(inContent, v11), redactionTarget(atTop, v11)]).toEqual(['$x', null])
+  expect([redactionTarget(inContent, v10), redactionTarget(atTop, v10)]).toEqual([null, '$x'])
+  expect(redactionTarget({ type: 'm.room.redaction', content: { redacts: 7 } }, v11)).toBeNull()
+  expect(redactionTarget({ type: 'm.room.message', content: { redacts: '$x' } }, v11)).toBeNull()
 })

@@ -60,6 +60,16 @@ export function redact(pdu: Pdu, version: RoomVersion): Pdu {
   return { ...kept, content: redactContent(pdu.type, pdu.content, version) } as Pdu
 }
 
+/** What a redaction names, wherever the room version has it (ROOMS-SPEC §2.9, R-084); null for any other event. */
+export function redactionTarget(
+  event: Pick<Pdu, 'type' | 'content' | 'redacts'>,
+  version: RoomVersion,
+): EventId | null {
+  if (event.type !== 'm.room.redaction') return null
+  const target = ownString(version.redactsInContent ? event.content : (event as JsonObject), 'redacts')
+  return (target as EventId | undefined) ?? null
+}
+
 /** `hashes.sha256`: unpadded base64 over everything but `unsigned`, `signatures` and `hashes` (ROOMS-SPEC §2.6). */
 export function contentHash(pdu: UnsignedPdu | Pdu): string {
   const { hashes: _hashes, ...hashed } = pdu as JsonObject
