@@ -10,7 +10,6 @@ const alice = '@alice:home.example' as UserId
 const bob = '@bob:home.example' as UserId
 const roomId = '!r:home.example' as RoomId
 const v11 = must(roomVersion('11'), 'version')
-const v10 = must(roomVersion('10'), 'version')
 const plain = { version: v11, now: 1_500, withRoomId: false }
 
 function anEvent(pdu: Partial<Pdu> & { type: string }, eventId = '$event'): RoomEvent {

@@ -66,7 +66,7 @@ export function redactionTarget(
   version: RoomVersion,
 ): EventId | null {
   if (event.type !== 'm.room.redaction') return null
-  const target = ownString(version.redactsInContent ? event.content : (event as JsonObject), 'redacts')
+  const target = ownString(version.redactsInContent ? event.content : event, 'redacts')
   return (target as EventId | undefined) ?? null
 }
 
