@@ -1,5 +1,5 @@
 import type { EventId, UserId } from './ids.ts'
-import { isJsonObject, own, ownString, type Json, type JsonObject } from './json.ts'
+import { isJsonObject, own, type Json, type JsonObject } from './json.ts'
 import { redact, redactionTarget, type Pdu, type RoomEvent } from './room-event.ts'
 import type { RoomVersion } from './room-version/index.ts'
 import type { ClientEvent } from './sync.ts'
