@@ -64,6 +64,8 @@ export interface ComposeDeps {
 /** A whole server, restored but not yet listening; who knows whom stands here and nowhere else. */
 export interface Composition {
   readonly http: HttpServer
+  /** All that is served, on whichever listener; docs/API.md is made from it. */
+  readonly routes: readonly Route[]
   readonly presence: PresenceCore
   readonly homeserver: Homeserver
 }
@@ -74,21 +76,22 @@ export async function compose(deps: ComposeDeps): Promise<Composition> {
   const homeserver = await composeHomeserver({ ...deps, limits, submit: core.loop, wake: core.wakeups })
   const services = composeServices(deps, core, homeserver, limits)
   const metrics = createMetrics({ parked: () => core.wakeups.parked, inFlight: () => http.inFlight })
+  const routes = [
+    ...clientRoutes(deps, homeserver, services),
+    ...healthRoutes({ isReady: deps.isReady }),
+    ...metricsRoutes({ metrics }),
+    ...webRoutes(deps),
+  ]
   const http: HttpServer = createHttpServer({
     ...deps,
-    routes: [
-      ...clientRoutes(deps, homeserver, services),
-      ...healthRoutes({ isReady: deps.isReady }),
-      ...metricsRoutes({ metrics }),
-      ...webRoutes(deps),
-    ],
+    routes,
     directory: homeserver.directory,
     queryAccessToken: deps.config.clientApi.queryAccessToken,
     limits,
     bounds: HTTP_BOUNDS,
     observe: metrics.observe,
   })
-  return { http, presence: core, homeserver }
+  return { http, routes, presence: core, homeserver }
 }
 
 function limitsOf({ rateLimits }: Config, clock: Clock): RateLimits<LimitName> {
