@@ -1,4 +1,19 @@
+export { attachTo, type AttachOptions, type MatrixClientLike } from './attach.ts'
+export type { PresenceClient } from './client.ts'
 export type { Clock, Millis, Timer } from './clock.ts'
+export { createPresenceClient, type CreateOptions } from './create.ts'
+export type { Unsubscribe } from './emitter.ts'
+export type { ListEntry } from './guards.ts'
+export {
+  IdleTimer,
+  type IdleState,
+  type IdleTarget,
+  type IdleTimerOptions,
+  type Locks,
+} from './idle-timer.ts'
+export { RequestError, type OnUnauthorized } from './request.ts'
+export { activeAgoMs } from './store.ts'
+export type { TabChannel } from './tabs.ts'
 export type {
   Connection,
   Features,
