@@ -16,6 +16,7 @@ import { createRoomReading, type RoomReading } from '../homeserver/room-reading.
 import { createRooms, type Rooms } from '../homeserver/rooms.ts'
 import { createStream } from '../homeserver/stream.ts'
 import { createUserDirectory, type UserDirectory } from '../homeserver/user-directory.ts'
+import { createUserSettings } from '../homeserver/user-settings.ts'
 import type { RoomId, UserId } from '../matrix/ids.ts'
 import type { SigningKey } from '../matrix/signing.ts'
 import type { Log } from '../ports/log.ts'
@@ -61,7 +62,8 @@ export async function composeHomeserver(deps: HomeserverDeps): Promise<Homeserve
   const stream = await createStream(store)
   const memberships = await Memberships.load(store)
   tellMemberships(memberships, submit)
-  const shared = { ...deps, serverName, stream, memberships }
+  const userSettings = createUserSettings({ store, stream, usersMax: BOUNDS.usersInMemoryMax })
+  const shared = { ...deps, serverName, stream, memberships, userSettings }
   /** One line for each user: account, devices, profile and account data change one at a time. */
   const users = new Serial<UserId>()
   const lastSeen = createLastSeen({

@@ -1,16 +1,16 @@
 import type { Serial } from '../base/serial.ts'
+import { IGNORED_USERS, ignoredUsers, PUSH_RULES } from '../matrix/account-data.ts'
 import { refuse } from '../matrix/errors.ts'
-import { parseUserId, type RoomId, type UserId } from '../matrix/ids.ts'
+import type { RoomId, UserId } from '../matrix/ids.ts'
 import { isJsonObject, own, type JsonObject } from '../matrix/json.ts'
-import { defaultPushRules, type PushRuleset } from '../matrix/push-rules.ts'
+import type { PushRuleset } from '../matrix/push-rules.ts'
 import type { Store } from '../ports/store.ts'
 import type { Stream } from '../ports/stream.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
 import type { Wake } from '../ports/wake.ts'
 import { requireActive } from './active-account.ts'
+import type { UserSettingsSource } from './user-settings.ts'
 
-const IGNORED_USERS = 'm.ignored_user_list'
-const PUSH_RULES = 'm.push_rules'
 const TAGS = 'm.tag'
 /** Types that have endpoints of their own (R-180). */
 const SERVER_MANAGED = new Set(['m.fully_read', PUSH_RULES])
@@ -22,7 +22,7 @@ export const CONTENT_BYTES_MAX = 65_536
 /** The name of a tag becomes a key of the room's `m.tag`. */
 export const TAG_BYTES_MAX = 255
 
-export interface Tags {
+interface Tags {
   tags(userId: UserId, roomId: RoomId): Promise<JsonObject>
   setTag(userId: UserId, roomId: RoomId, tag: string, content: JsonObject): Promise<void>
   /** Fine if it was not there. */
@@ -40,22 +40,20 @@ export interface AccountData extends Tags {
   loadIgnores(): Promise<void>
 }
 
-export interface AccountDataDeps {
+interface AccountDataDeps {
   readonly store: Pick<Store, 'account' | 'accountData' | 'accountDataOfType'>
   readonly stream: Pick<Stream, 'commit'>
+  readonly userSettings: UserSettingsSource
   readonly users: Serial<UserId>
   readonly submit: Pick<PresenceSubmit, 'ignores'>
   readonly wake: Pick<Wake, 'users'>
 }
 
 export function createAccountData(deps: AccountDataDeps): AccountData {
-  const { store, users, submit } = deps
+  const { store, users, submit, userSettings } = deps
   const rows = createRows(deps)
 
-  const pushRules = async (userId: UserId): Promise<PushRuleset> => {
-    const content = await rows.find(userId, '', PUSH_RULES)
-    return (content?.['global'] as unknown as PushRuleset | undefined) ?? defaultPushRules(userId)
-  }
+  const pushRules = async (userId: UserId): Promise<PushRuleset> => (await userSettings.of(userId)).pushRules
 
   return {
     ...createTags(rows, users),
@@ -76,8 +74,7 @@ export function createAccountData(deps: AccountDataDeps): AccountData {
     },
     async loadIgnores() {
       for (const row of await store.accountDataOfType(IGNORED_USERS)) {
-        if (row.roomId === '')
-          submit.ignores(row.userId, ignoredUsers(row.userId, JSON.parse(row.json) as JsonObject))
+        if (row.roomId === '') tellIgnores(submit, row.userId, JSON.parse(row.json) as JsonObject)
       }
     },
   }
@@ -103,7 +100,7 @@ function createRows({ store, stream, submit, wake }: AccountDataDeps): Rows {
       await stream.commit((next) => [
         { put: 'accountData', row: { userId, roomId, type, json, pos: next() } },
       ])
-      if (roomId === '' && type === IGNORED_USERS) submit.ignores(userId, ignoredUsers(userId, content))
+      if (roomId === '' && type === IGNORED_USERS) tellIgnores(submit, userId, content)
       wake.users([userId], 'rooms')
     },
   }
@@ -135,11 +132,6 @@ function createTags(rows: Rows, users: Serial<UserId>): Tags {
   }
 }
 
-/** Whatever a client stored: only well-formed user IDs count, and nobody ignores themselves. */
-function ignoredUsers(userId: UserId, content: JsonObject): UserId[] {
-  const listed = own(content, 'ignored_users')
-  if (!isJsonObject(listed)) return []
-  return Object.keys(listed)
-    .map((text) => parseUserId(text))
-    .filter((ignored): ignored is UserId => ignored !== null && ignored !== userId)
+function tellIgnores(submit: AccountDataDeps['submit'], userId: UserId, content: JsonObject): void {
+  submit.ignores(userId, [...ignoredUsers(content, userId)])
 }

@@ -5,15 +5,15 @@ import { areUserIds, parseUserId, serverOf, type RoomAlias, type RoomId, type Us
 import { isJsonObject, own, type JsonObject } from '../matrix/json.ts'
 import { roomVersion, type RoomVersion } from '../matrix/room-version/index.ts'
 import type { Requester } from '../ports/directory.ts'
-import type { Row, Store } from '../ports/store.ts'
+import type { Row } from '../ports/store.ts'
 import type { Aliases, ReservedAlias } from './aliases.ts'
 import { checkContent } from './event-checks.ts'
 import type { EventDraft } from './event-making.ts'
-import { blocksInvites } from './invite-permission.ts'
 import { memberContent, profileOf, type MemberContentDeps } from './member-content.ts'
 import type { PublicRooms } from './public-rooms.ts'
 import { defaultPowerLevels, presetState, trustsInvitees, type Preset } from './room-presets.ts'
 import type { RoomWriter } from './room-writer.ts'
+import type { UserSettingsSource } from './user-settings.ts'
 
 /** The body of createRoom, as far as its shape goes (§5.4). */
 export interface CreateRoomRequest {
@@ -43,7 +43,7 @@ export interface CreatedRoom {
 }
 
 export interface CreateRoomDeps extends MemberContentDeps {
-  readonly store: Pick<Store, 'accountData'>
+  readonly userSettings: UserSettingsSource
   readonly clock: Pick<Clock, 'now'>
   readonly random: Random
   readonly writer: Pick<RoomWriter, 'create'>
@@ -161,9 +161,9 @@ function inviteesOf({ serverName }: CreateRoomDeps, creator: UserId, request: Cr
 }
 
 /** Those who take invites; if nobody does, the room would be pointless. */
-async function reachable({ store }: CreateRoomDeps, named: readonly UserId[]): Promise<UserId[]> {
-  const blocks = await Promise.all(named.map((userId) => blocksInvites(store, userId)))
-  const invitees = named.filter((_, index) => blocks[index] === false)
+async function reachable({ userSettings }: CreateRoomDeps, named: readonly UserId[]): Promise<UserId[]> {
+  const settings = await Promise.all(named.map((userId) => userSettings.of(userId)))
+  const invitees = named.filter((_, index) => settings[index]?.blocksInvites === false)
   if (named.length > 0 && invitees.length === 0) throw refuse.inviteBlocked()
   return invitees
 }

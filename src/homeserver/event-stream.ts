@@ -17,7 +17,7 @@ import type { Receipt } from './room-receipts.ts'
 import { ephemeralEvents, type EphemeralQuery } from './room-section-ephemeral.ts'
 import type { StoredEvent } from './room-state.ts'
 import type { Typing } from './typing.ts'
-import type { UserSettings, UserSettingsSource } from './user-settings.ts'
+import { showsInvite, type UserSettings, type UserSettingsSource } from './user-settings.ts'
 
 /** Room events of one answer; the rest comes with the next. */
 export const EVENTS_MAX = 100
@@ -154,10 +154,10 @@ async function mergeEvents(
 }
 
 /** Invites by ignored users, and all of them for users who want none, are not shown. */
-export function admitsInvites({ ignored, blocksInvites }: UserSettings, userId: UserId): EventTest {
+export function admitsInvites(settings: UserSettings, userId: UserId): EventTest {
   return ({ type, state_key: stateKey, sender, content }) => {
     if (type !== 'm.room.member' || stateKey !== userId) return true
-    return ownString(content, 'membership') !== 'invite' || (!blocksInvites && !ignored.has(sender))
+    return ownString(content, 'membership') !== 'invite' || showsInvite(settings, sender)
   }
 }
 

@@ -17,12 +17,12 @@ import { membershipOf } from './auth-state.ts'
 import { inEachRoom } from './each-room.ts'
 import { sameJson } from './event-checks.ts'
 import type { EventDraft } from './event-making.ts'
-import { blocksInvites } from './invite-permission.ts'
 import { memberContent, ownKeys, profileOf, reasonKey, type MemberContentDeps } from './member-content.ts'
 import type { Membership, Memberships } from './memberships.ts'
 import { authorisingKeys } from './restricted-join.ts'
 import { authStateOf, contentIn, type RoomState, type RoomStates } from './room-state.ts'
 import type { Author, Decision, RoomWriter } from './room-writer.ts'
+import type { UserSettingsSource } from './user-settings.ts'
 
 /** Somebody does something to another user; the empty reason is none. */
 export interface MembershipRequest {
@@ -63,7 +63,8 @@ export interface MembershipChange {
 export type MemberDraft = EventDraft & { readonly stateKey: string }
 
 export interface MembershipChangeDeps extends MemberContentDeps {
-  readonly store: Pick<Store, 'accountData' | 'memberships'>
+  readonly store: Pick<Store, 'memberships'>
+  readonly userSettings: UserSettingsSource
   readonly stream: Pick<Stream, 'commit'>
   readonly memberships: Memberships
   readonly states: RoomStates
@@ -235,12 +236,12 @@ function isSame(state: RoomState, userId: UserId, content: JsonObject): boolean 
 }
 
 async function refuseUnreachable(
-  { serverName, store }: MembershipChangeDeps,
+  { serverName, userSettings }: MembershipChangeDeps,
   state: RoomState,
   target: UserId,
 ): Promise<void> {
   if (serverOf(target) === serverName) {
-    if (await blocksInvites(store, target)) throw refuse.inviteBlocked()
+    if ((await userSettings.of(target)).blocksInvites) throw refuse.inviteBlocked()
     return
   }
   if (own(contentIn(state, 'm.room.create') ?? {}, 'm.federate') === false)

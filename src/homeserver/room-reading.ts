@@ -26,7 +26,7 @@ import type { RoomStates } from './room-state.ts'
 import { createRoomSummaries } from './room-summary.ts'
 import { createTyping, type Typing } from './typing.ts'
 import { createUnreadCounter } from './unread.ts'
-import { createUserSettings } from './user-settings.ts'
+import type { UserSettingsSource } from './user-settings.ts'
 
 /** Histories and counts are per user and room: a user has this many rooms, or a room this many readers, at a time. */
 const PAIRS_PER_USER = 20
@@ -37,6 +37,7 @@ export interface RoomReadingDeps {
   readonly clock: Clock
   readonly memberships: Memberships
   readonly roomStates: RoomStates
+  readonly userSettings: UserSettingsSource
   readonly wake: Wake
   readonly submit: Pick<PresenceSubmit, 'acted'>
   /** Is the room in the room directory? */
@@ -68,7 +69,7 @@ export function createRoomReading(deps: RoomReadingDeps): RoomReading {
   const roomHistory = createRoomHistory({ ...deps, entriesMax: pairsMax })
   const visibility = createHistoryVisibility({ roomHistory })
   const userRooms = createUserRooms({ ...deps, usersMax })
-  const userSettings = createUserSettings({ ...deps, usersMax })
+  const { userSettings } = deps
   const accesses = createRoomAccesses({ ...deps, roomHistory, visibility, userRooms })
   const eventReader = createEventReader(deps)
   const eventScan = createEventScan(deps)
@@ -80,7 +81,6 @@ export function createRoomReading(deps: RoomReadingDeps): RoomReading {
     roomHistory,
     visibility,
     userRooms,
-    userSettings,
     eventReader,
     eventScan,
     roomReceipts,

@@ -20,7 +20,7 @@ import {
 } from './room-section-rooms.ts'
 import { transition, type Transition } from './room-section-transitions.ts'
 import { strippedStateFor } from './stripped-state.ts'
-import type { UserSettings, UserSettingsSource } from './user-settings.ts'
+import { showsInvite, type UserSettings, type UserSettingsSource } from './user-settings.ts'
 
 /** Rooms read before other requests get their turn. */
 const ROOMS_PER_TURN = 32
@@ -240,8 +240,8 @@ async function addStripped(
     rooms.knock[roomId] = { knock_state: { events } }
     return
   }
-  const inviter = state.get('m.room.member', userId)?.row.sender ?? ''
-  if (!settings.blocksInvites && !settings.ignored.has(inviter))
+  const invite = state.get('m.room.member', userId)
+  if (invite !== undefined && showsInvite(settings, invite.row.sender))
     rooms.invite[roomId] = { invite_state: { events } }
 }
 

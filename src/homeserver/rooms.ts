@@ -17,6 +17,7 @@ import { createRoomStates, type RoomStates } from './room-state.ts'
 import { createRoomWriter } from './room-writer.ts'
 import { createSendEvent, type SendEvent } from './send-event.ts'
 import { createTransactions, type Transactions } from './transactions.ts'
+import type { UserSettingsSource } from './user-settings.ts'
 
 export interface RoomsDeps {
   readonly store: Store
@@ -27,6 +28,7 @@ export interface RoomsDeps {
   readonly signingKey: SigningKey
   readonly memberships: Memberships
   readonly directory: Pick<Directory, 'profiles'>
+  readonly userSettings: UserSettingsSource
   readonly submit: Pick<PresenceSubmit, 'acted' | 'joined' | 'left'>
   readonly wake: Pick<Wake, 'users'>
   readonly defaultRoomVersion: string

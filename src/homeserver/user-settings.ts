@@ -1,5 +1,12 @@
+import {
+  blocksInvites,
+  ignoredUsers,
+  IGNORED_USERS,
+  INVITE_PERMISSION,
+  PUSH_RULES,
+} from '../matrix/account-data.ts'
 import type { UserId } from '../matrix/ids.ts'
-import { isJsonObject, own, ownString, type Json, type JsonObject } from '../matrix/json.ts'
+import { isJsonObject, own, type Json, type JsonObject } from '../matrix/json.ts'
 import { defaultPushRules, PUSH_RULE_KINDS, type PushRule, type PushRuleset } from '../matrix/push-rules.ts'
 import type { Store, Write } from '../ports/store.ts'
 import type { Stream } from '../ports/stream.ts'
@@ -7,7 +14,7 @@ import { createFollowedCache } from './followed-cache.ts'
 
 /** The account data that changes what a user is shown (ROOMS-SPEC §5.9, §6.9, §6.10). */
 export interface UserSettings {
-  readonly ignored: ReadonlySet<string>
+  readonly ignored: ReadonlySet<UserId>
   readonly blocksInvites: boolean
   readonly pushRules: PushRuleset
 }
@@ -17,6 +24,11 @@ export interface UserSettingsSource {
   of(userId: UserId): Promise<UserSettings>
 }
 
+/** Is an invite by this user shown? */
+export function showsInvite({ ignored, blocksInvites }: UserSettings, inviter: UserId): boolean {
+  return !blocksInvites && !ignored.has(inviter)
+}
+
 export function createUserSettings(deps: {
   readonly store: Pick<Store, 'accountData'>
   readonly stream: Pick<Stream, 'observe'>
@@ -24,16 +36,15 @@ export function createUserSettings(deps: {
   readonly usersMax: number
 }): UserSettingsSource {
   const { store, stream, usersMax } = deps
-  const load = async (key: string): Promise<UserSettings> => {
-    const userId = key as UserId
+  const load = async (userId: UserId): Promise<UserSettings> => {
     const [ignores, invites, rules] = await Promise.all([
-      store.accountData(userId, '', 'm.ignored_user_list'),
-      store.accountData(userId, '', 'm.invite_permission_config'),
-      store.accountData(userId, '', 'm.push_rules'),
+      store.accountData(userId, '', IGNORED_USERS),
+      store.accountData(userId, '', INVITE_PERMISSION),
+      store.accountData(userId, '', PUSH_RULES),
     ])
     return {
       ignored: ignoredUsers(objectOf(ignores?.json), userId),
-      blocksInvites: ownString(objectOf(invites?.json), 'default_action') === 'block',
+      blocksInvites: blocksInvites(objectOf(invites?.json)),
       pushRules: rules === null ? defaultPushRules(userId) : rulesetOf(objectOf(rules.json)),
     }
   }
@@ -41,13 +52,9 @@ export function createUserSettings(deps: {
   return { of: (userId) => cache.get(userId) }
 }
 
-const SETTINGS: ReadonlySet<string | undefined> = new Set([
-  'm.ignored_user_list',
-  'm.invite_permission_config',
-  'm.push_rules',
-])
+const SETTINGS: ReadonlySet<string> = new Set([IGNORED_USERS, INVITE_PERMISSION, PUSH_RULES])
 
-function keyOf(write: Write): string | null {
+function keyOf(write: Write): UserId | null {
   if ('put' in write)
     return write.put === 'accountData' && SETTINGS.has(write.row.type) ? write.row.userId : null
   return write.drop === 'accountData' ? (write.where.userId ?? null) : null
@@ -56,14 +63,6 @@ function keyOf(write: Write): string | null {
 function objectOf(json: string | undefined): JsonObject {
   const value: unknown = json === undefined ? {} : JSON.parse(json)
   return isJsonObject(value) ? value : {}
-}
-
-/** Nobody can ignore themselves. */
-function ignoredUsers(content: JsonObject, userId: UserId): Set<string> {
-  const users = own(content, 'ignored_users')
-  const ignored = new Set(isJsonObject(users) ? Object.keys(users) : [])
-  ignored.delete(userId)
-  return ignored
 }
 
 function rulesetOf(content: JsonObject): PushRuleset {

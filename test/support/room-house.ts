@@ -6,6 +6,7 @@ import { SigningKey } from '../../src/matrix/signing.ts'
 import type { CreateRoomRequest } from '../../src/homeserver/create-room.ts'
 import { Memberships } from '../../src/homeserver/memberships.ts'
 import { createRooms, type Rooms } from '../../src/homeserver/rooms.ts'
+import { createUserSettings, type UserSettingsSource } from '../../src/homeserver/user-settings.ts'
 import { createStream } from '../../src/homeserver/stream.ts'
 import type { Stream } from '../../src/ports/stream.ts'
 import type { PublicProfile, Requester } from '../../src/ports/directory.ts'
@@ -32,6 +33,7 @@ export interface RoomHouse {
   readonly stream: Stream
   readonly clock: ManualClock
   readonly memberships: Memberships
+  readonly userSettings: UserSettingsSource
   readonly profiles: Map<UserId, PublicProfile>
   /** What presence was told, in order: `joined !… @alice:home.example`. */
   readonly told: string[]
@@ -70,6 +72,7 @@ export async function aRoomHouse(options: RoomHouseOptions = {}): Promise<RoomHo
   const stream = await createStream(store)
   const clock = new ManualClock()
   const memberships = await Memberships.load(store)
+  const userSettings = createUserSettings({ store, stream, usersMax: 100 })
   const profiles = new Map<UserId, PublicProfile>()
   const told: string[] = []
   const woken: UserId[][] = []
@@ -81,6 +84,7 @@ export async function aRoomHouse(options: RoomHouseOptions = {}): Promise<RoomHo
     serverName: HOME,
     signingKey: new SigningKey({ seed: new Uint8Array(32).fill(7), version: 'a_1' }),
     memberships,
+    userSettings,
     directory: { profiles: async () => profiles },
     submit: {
       acted: (userId, deviceId) => void told.push(`acted ${userId} ${deviceId}`),
@@ -103,6 +107,7 @@ export async function aRoomHouse(options: RoomHouseOptions = {}): Promise<RoomHo
     stream,
     clock,
     memberships,
+    userSettings,
     profiles,
     told,
     woken,

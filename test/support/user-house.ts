@@ -1,6 +1,7 @@
 import { Serial } from '../../src/base/serial.ts'
 import { createDirectory, type AccountDirectory } from '../../src/homeserver/directory.ts'
 import { createStream } from '../../src/homeserver/stream.ts'
+import { createUserSettings, type UserSettingsSource } from '../../src/homeserver/user-settings.ts'
 import type { Stream } from '../../src/ports/stream.ts'
 import { makeUserId, type DeviceId, type UserId } from '../../src/matrix/ids.ts'
 import type { JsonObject } from '../../src/matrix/json.ts'
@@ -14,6 +15,7 @@ import { ManualClock } from './manual-clock.ts'
 export interface UserHouse {
   readonly store: Store
   readonly stream: Stream
+  readonly userSettings: UserSettingsSource
   readonly users: Serial<UserId>
   readonly directory: AccountDirectory
   /** What presence and waiting requests were told, in order: `ignores @alice:hs.test …`, `woke @alice:hs.test rooms`. */
@@ -27,12 +29,14 @@ export interface UserHouse {
 
 export async function aUserHouse(): Promise<UserHouse> {
   const store = createMemoryStore()
+  const stream = await createStream(store)
   const told: string[] = []
   const tell = (...words: readonly (string | null)[]): void => void told.push(words.map(String).join(' '))
   return {
     store,
     told,
-    stream: await createStream(store),
+    stream,
+    userSettings: createUserSettings({ store, stream, usersMax: 10 }),
     users: new Serial<UserId>(),
     directory: createDirectory({
       store,
