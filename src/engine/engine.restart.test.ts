@@ -197,6 +197,16 @@ describe('positions', () => {
     expect(kit.hears('bob')).toEqual([])
   })
 
+  test('P-097 one of another life is before the first horizon, too', () => {
+    const kit = engineKit({ isStarting: true })
+    kit.restored('alice', { state: 'online', lastActiveTs: kit.now - HOUR })
+    kit.joins('room', 'alice', 'bob')
+    kit.begins()
+    kit.resumes('bob', { seq: -1, skip: 0 })
+    expect(kit.hears('bob')).toEqual(['alice online', 'bob offline'])
+    expect(kit.hears('bob')).toEqual([])
+  })
+
   test('P-097 who is offline by now is among it', () => {
     const kit = company()
     const before = kit.positionOf('bob')

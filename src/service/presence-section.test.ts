@@ -33,7 +33,6 @@ function world(over: { enabled?: boolean } = {}) {
     enabled: true,
     loop: {
       head: 10,
-      horizon: 4,
       view: () => view({ state: 'unavailable' }),
       read: (_viewer, since, options) => {
         reads.push({ since, options })
@@ -95,12 +94,13 @@ describe('which answer', () => {
   })
 
   test.each([
-    ['a1_other_7_0_0', 'another life'],
-    ['a1_life_3_0_0', 'before the horizon'],
-  ])('P-097 %s (%s) gets a snapshot, the offline worth telling included', (since) => {
+    ['a1_other_7_0_0', -1],
+    ['a1_life_3.5_0_0', 3],
+  ])('P-097 %s is before the horizon: all there is, the offline worth telling included', (since, seq) => {
     const { window, reads } = world()
     window(since)
-    expect(reads[0]?.options).toMatchObject({ snapshot: true, omitOffline: false })
+    expect(reads[0]?.since.seq).toBe(seq)
+    expect(reads[0]?.options).toMatchObject({ snapshot: false, omitOffline: false })
   })
 
   test('P-097 a position of the future counts as current', () => {

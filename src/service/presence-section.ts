@@ -3,16 +3,19 @@ import { pickFields } from '../matrix/event-fields.ts'
 import { matches, matchesType } from '../matrix/event-match.ts'
 import type { EventFilter, Filter } from '../matrix/filter.ts'
 import type { UserId } from '../matrix/ids.ts'
-import type { PresenceEventForm } from '../matrix/presence.ts'
+import { UNKNOWN_PRESENCE, type PresenceEventForm } from '../matrix/presence.ts'
 import type { ClientEvent } from '../matrix/sync.ts'
 import type { SyncToken } from '../matrix/token.ts'
 import type { Loop, SeenDelta } from './loop.ts'
-import type { PresenceEvents } from './presence-events.ts'
+import type { PresenceEvents, ShownEntry } from './presence-events.ts'
 
 const PRESENCE = 'm.presence'
 
 /** The most entries of one answer, whatever the filter says; the rest comes with the next sync (§2.9). */
 export const PRESENCE_ENTRIES_MAX = 1_000
+
+/** Below every horizon. */
+const BEFORE_EVERYTHING: PresencePosition = { seq: -1, skip: 0 }
 
 export interface PresenceQuery {
   readonly viewer: UserId
@@ -26,8 +29,11 @@ export interface PresenceWindow {
   readonly isEmpty: boolean
   /** The presence part of `next_batch`. */
   readonly position: PresencePosition
-  /** The events, with profiles and ages as of the moment of writing. */
-  events(): Promise<ClientEvent[]>
+  /**
+   * The events, with profiles and ages as of the moment of writing. `ended`: users whom the viewer stopped following since the
+   * same token. Who ceased to be visible before a start is known by nothing else, and still owed one `offline`.
+   */
+  events(ended?: readonly UserId[]): Promise<ClientEvent[]>
 }
 
 /** The presence part of `/sync`, `/events` and `/initialSync` (PRESENCE-SPEC §2.6–§2.9). */
@@ -40,7 +46,7 @@ export interface PresenceSection {
 
 export interface PresenceSectionDeps {
   readonly enabled: boolean
-  readonly loop: Pick<Loop, 'read' | 'view' | 'head' | 'horizon'>
+  readonly loop: Pick<Loop, 'read' | 'view' | 'head'>
   readonly events: PresenceEvents
   /** The life of the presence numbers; a token of another one is answered with a snapshot. */
   readonly epoch: string
@@ -51,12 +57,13 @@ export function createPresenceSection(deps: PresenceSectionDeps): PresenceSectio
     isWanted: ({ presence }) => admitsPresence(presence),
     window(query, since) {
       const delta = admitsPresence(query.filter.presence) ? read(deps, query, since) : null
-      if (delta === null || delta.entries.length === 0)
-        return { isEmpty: true, position: delta?.position ?? headOf(deps), events: async () => [] }
+      if (delta === null) return { isEmpty: true, position: headOf(deps), events: async () => [] }
+      const isAnew = since !== null && (query.fullState || readableFrom(deps, since).seq < deps.loop.horizon)
       return {
-        isEmpty: false,
+        isEmpty: delta.entries.length === 0,
         position: delta.position,
-        events: () => written(deps, delta, query),
+        events: (ended = []) =>
+          written(deps, [...delta.entries, ...(isAnew ? lost(deps, query, delta, ended) : [])], query),
       }
     },
   }
@@ -86,10 +93,10 @@ function read(deps: PresenceSectionDeps, query: PresenceQuery, since: SyncToken 
   if (isInitial && !enabled) return null
   const position = since === null ? headOf(deps) : readableFrom(deps, since)
   const accepts = (userId: UserId): boolean => matches(filter.presence, PRESENCE, userId)
-  const delta = loop.read(viewer, position ?? headOf(deps), {
+  const delta = loop.read(viewer, position, {
     limit: Math.min(filter.presence?.limit ?? PRESENCE_ENTRIES_MAX, PRESENCE_ENTRIES_MAX),
     omitOffline: isInitial,
-    snapshot: isInitial || position === null,
+    snapshot: isInitial,
     accepts,
   })
   const wantsOwn = isInitial && filter.presence?.limit === undefined && accepts(viewer)
@@ -103,15 +110,29 @@ function withOwn({ loop }: PresenceSectionDeps, viewer: UserId, delta: SeenDelta
   return view === null ? delta : { ...delta, entries: [{ userId: viewer, view }, ...delta.entries] }
 }
 
-/** A position beyond the current one (a restored backup) counts as current; null if it cannot be read on from. */
-function readableFrom({ loop, epoch }: PresenceSectionDeps, since: SyncToken): PresencePosition | null {
-  if (since.epoch !== epoch || since.presence.seq < loop.horizon) return null
+/** A position beyond the current one (a restored backup) counts as current; one of another life is before everything. */
+function readableFrom({ loop, epoch }: PresenceSectionDeps, since: SyncToken): PresencePosition {
+  if (since.epoch !== epoch) return BEFORE_EVERYTHING
   return since.presence.seq > loop.head ? { seq: loop.head, skip: 0 } : since.presence
+}
+
+/** Those of the ended who are out of sight, and not among what is told anyway. */
+function lost(
+  { loop }: PresenceSectionDeps,
+  { viewer, filter }: PresenceQuery,
+  { entries, position: { seq } }: SeenDelta,
+  ended: readonly UserId[],
+): ShownEntry[] {
+  const told = new Set(entries.map(({ userId }) => userId))
+  return ended
+    .filter((userId) => !told.has(userId) && loop.view(viewer, userId) === null)
+    .filter((userId) => matches(filter.presence, PRESENCE, userId))
+    .map((userId) => ({ userId, view: { ...UNKNOWN_PRESENCE, visible: false, seq } }))
 }
 
 async function written(
   { events }: PresenceSectionDeps,
-  { entries }: SeenDelta,
+  entries: readonly ShownEntry[],
   { form, filter: { event_fields: fields } }: PresenceQuery,
 ): Promise<ClientEvent[]> {
   const written = await events.write(entries, form)
