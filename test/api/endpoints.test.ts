@@ -23,6 +23,9 @@ const WITH_TOKEN: readonly (readonly [method: string, path: string, versions: re
   ['PUT', `presence/${USER}/status`, ALL],
   ['GET', `presence/${USER}/status`, ALL],
   ['GET', 'sync', R0_V3],
+  ['GET', 'events', ALL],
+  ['GET', 'initialSync', ALL],
+  ['GET', `rooms/${ROOM}/initialSync`, ALL],
   ['POST', `user/${USER}/filter`, R0_V3],
   ['GET', `user/${USER}/filter/1`, R0_V3],
   ['PUT', `profile/${USER}/displayname`, ALL],
@@ -70,7 +73,14 @@ for (const [method, path] of endpoints) {
 }
 
 test('P-010 what the old or the new surface does not have is an unknown path there', async () => {
-  for (const path of ['api/v1/sync', 'v1/sync', `v1/presence/${USER}/status`, `v3/presence/list/${USER}`]) {
+  for (const path of [
+    'api/v1/sync',
+    'v1/sync',
+    'v1/events',
+    'v1/initialSync',
+    `v1/presence/${USER}/status`,
+    `v3/presence/list/${USER}`,
+  ]) {
     const reply = await server.request('GET', `/_matrix/client/${path}`, { token: alice.token })
     expect([path, reply.status, reply.body['errcode']]).toEqual([path, 404, 'M_UNRECOGNIZED'])
   }
