@@ -56,7 +56,7 @@ export function attachTo(matrixClient: MatrixClientLike, options: AttachOptions 
 }
 
 /** The words of matrix-js-sdk for a sync that works. */
-const WORKING: readonly unknown[] = ['PREPARED', 'SYNCING', 'CATCHUP']
+const WORKING: ReadonlySet<string> = new Set(['PREPARED', 'SYNCING', 'CATCHUP'])
 
 /** Its own listeners' view of the client, whose types name every event. */
 interface Events {
@@ -73,12 +73,13 @@ class SdkSource implements Source {
   #setPresence = 'online'
   /** `told`: everything known was passed on, and what comes is news. */
   #phase: 'none' | 'telling' | 'told' = 'none'
+  #readTs: Millis = 0
   readonly #onEvent = (event: MatrixEventLike): void => {
     const news = asNews(event)
     if (this.#phase === 'told' && news !== null) this.#sink?.heard(only([news]), false)
   }
   readonly #onSync = (state: string): void => {
-    if (WORKING.includes(state)) this.#working()
+    if (WORKING.has(state)) this.#working()
     else if (state === 'ERROR' || state === 'RECONNECTING') this.#sink?.failed(false)
     else if (state === 'STOPPED') this.#sink?.failed(true)
   }
@@ -115,14 +116,19 @@ class SdkSource implements Source {
   retryNow(): void {}
 
   get #events(): Events {
-    return this.#matrixClient as unknown as Events
+    return this.#matrixClient
   }
 
   #working(): void {
     // It forgets the value whenever it is started.
     this.#events.setSyncPresence(this.#setPresence)
     if (this.#phase === 'none') void this.#tellAll()
-    else if (this.#phase === 'told') this.#sink?.heard(only([]), false)
+    if (this.#phase !== 'told') return
+    this.#sink?.heard(only([]), false)
+    const now = this.#clock.now()
+    if (Math.abs(now - this.#readTs) < LISTS_INTERVAL_MS) return
+    this.#readTs = now
+    this.#sink?.reread()
   }
 
   /** What matrix-js-sdk heard so far stands for an initial sync. */
@@ -138,6 +144,7 @@ class SdkSource implements Source {
     }
     if (this.#sink !== sink || this.#phase !== 'telling') return
     this.#phase = 'told'
+    this.#readTs = this.#clock.now()
     sink?.heard(only(this.#known()), true)
   }
 
@@ -165,16 +172,12 @@ function only(presence: readonly PresenceNews[]): SyncNews {
   return { nextBatch: '', presence, invites: [], rooms: [] }
 }
 
+interface Http {
+  authedRequest(method: string, path: string, query: object, body: unknown, options: object): Promise<unknown>
+}
+
 function sdkRequest(matrixClient: MatrixClientLike): Request {
-  const http = matrixClient.http as unknown as {
-    authedRequest(
-      method: string,
-      path: string,
-      query: object,
-      body: unknown,
-      options: object,
-    ): Promise<unknown>
-  }
+  const http: Http = matrixClient.http
   return async (method, path, { query = {}, body, signal, timeoutMs } = {}) => {
     try {
       return await http.authedRequest(method, path, query, body, {

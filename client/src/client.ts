@@ -54,6 +54,8 @@ export interface Sink {
   /** A request failed and will be tried again; `isSilence`: nothing was heard for a whole poll. */
   failed(isSilence: boolean): void
   unauthorized(): void
+  /** Presence lists may have changed without a word. */
+  reread(): void
 }
 
 export interface PresenceClientOptions extends Omit<SharedOptions, 'clock' | 'random'> {
@@ -147,6 +149,7 @@ export class PresenceClient {
       heard: (news, isInitial) => this.#heard(news, isInitial),
       failed: (isSilence) => this.#failed(isSilence),
       unauthorized: () => this.#end('unauthorized'),
+      reread: () => this.#reread(),
     })
     this.#ends = [stopIdle, onBrowserOnline(() => this.retryNow())]
   }
@@ -409,7 +412,10 @@ export class PresenceClient {
 
   async #changing(change: () => Promise<void>): Promise<void> {
     await this.#listed(change)
-    if (!this.#rereadsLists) return
+    if (this.#rereadsLists) this.#reread()
+  }
+
+  #reread(): void {
     this.#unread = { ...this.#unread, lists: true }
     this.#catchUp()
   }

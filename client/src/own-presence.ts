@@ -158,18 +158,9 @@ export class OwnPresence {
   get #setPresence(): string {
     if (this.#background) return 'offline'
     const state = this.#shown
-    switch (state) {
-      case 'online':
-      case 'free_for_chat':
-        return this.#isIdle ? 'unavailable' : 'online'
-      case 'busy':
-        return BUSY
-      case 'hidden':
-        return 'offline'
-      case 'unavailable':
-      case 'offline':
-        return state
-    }
+    if (state === 'online' || state === 'free_for_chat') return this.#isIdle ? 'unavailable' : 'online'
+    if (state === 'busy') return BUSY
+    return state === 'hidden' ? 'offline' : state
   }
 
   #schedule(): void {

@@ -15,6 +15,7 @@ export function openChannel(name: string): TabChannel | null {
   if (BroadcastChannel === undefined || window === undefined) return null
   const channel = new BroadcastChannel(name)
   return {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- it reaches its own origin only
     post: (message) => channel.postMessage(message),
     listen: (listener) => channel.addEventListener('message', (event) => listener(event.data)),
     close: () => channel.close(),
