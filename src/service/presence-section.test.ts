@@ -33,6 +33,7 @@ function world(over: { enabled?: boolean } = {}) {
     enabled: true,
     loop: {
       head: 10,
+      horizon: 4,
       view: () => view({ state: 'unavailable' }),
       read: (_viewer, since, options) => {
         reads.push({ since, options })

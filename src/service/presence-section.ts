@@ -46,7 +46,7 @@ export interface PresenceSection {
 
 export interface PresenceSectionDeps {
   readonly enabled: boolean
-  readonly loop: Pick<Loop, 'read' | 'view' | 'head'>
+  readonly loop: Pick<Loop, 'read' | 'view' | 'head' | 'horizon'>
   readonly events: PresenceEvents
   /** The life of the presence numbers; a token of another one is answered with a snapshot. */
   readonly epoch: string
