@@ -3,7 +3,7 @@ import { aReadingHouse, type ReadingHouse } from '../../test/support/room-readin
 import { as, aUser, refusal } from '../../test/support/room-house.ts'
 import type { EventId, RoomId } from '../matrix/ids.ts'
 import type { ClientEvent } from '../matrix/sync.ts'
-import type { ReceiptType } from './receipts.ts'
+import { RECEIPTS_PER_USER_MAX, type ReceiptType } from './receipts.ts'
 
 const BOB = aUser('bob')
 
@@ -71,6 +71,22 @@ describe('receipts', () => {
     expect(await receiptsSeen(house, 'alice', roomId)).toEqual([
       { [three]: { 'm.read': { [BOB]: { ts: house.clock.now() } } } },
     ])
+  })
+
+  test('one user’s threads are bounded: the one read longest ago goes, the receipt for the room stays', async () => {
+    const house = await aReadingHouse()
+    const roomId = await house.publicRoom('11', 'bob')
+    const sent = await house.message('alice', roomId, 'hello')
+    await reads(house, 'bob', roomId, sent)
+    const threadOf = (i: number): string => `$thread${i}`
+    for (let i = 0; i < RECEIPTS_PER_USER_MAX + 1; i += 1)
+      await reads(house, 'bob', roomId, sent, { thread: threadOf(i) })
+    const kept = ['', ...Array.from({ length: RECEIPTS_PER_USER_MAX - 1 }, (_, i) => threadOf(i + 2))]
+    const rows = await house.store.receipts(roomId)
+    expect(rows.map(({ thread }) => thread).sort()).toEqual(kept.toSorted())
+    const again = await aReadingHouse({ store: house.store })
+    for (const reader of [house, again])
+      expect(await receiptsSeen(reader, 'alice', roomId)).toHaveLength(RECEIPTS_PER_USER_MAX)
   })
 
   test('§5.9 receipts of threads stand beside each other, also for one event', async () => {

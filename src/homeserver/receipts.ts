@@ -3,12 +3,12 @@ import { Serial } from '../base/serial.ts'
 import { refuse } from '../matrix/errors.ts'
 import type { EventId, RoomId } from '../matrix/ids.ts'
 import type { Requester } from '../ports/directory.ts'
-import type { Store } from '../ports/store.ts'
+import type { Store, Write } from '../ports/store.ts'
 import type { Stream } from '../ports/stream.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
 import type { Wake } from '../ports/wake.ts'
 import type { Memberships } from './memberships.ts'
-import type { RoomReceipts } from './room-receipts.ts'
+import type { Receipt, RoomReceipts } from './room-receipts.ts'
 
 export const RECEIPT_TYPES = ['m.read', 'm.read.private'] as const
 export type ReceiptType = (typeof RECEIPT_TYPES)[number]
@@ -27,6 +27,9 @@ export interface Receipts {
    */
   report(requester: Requester, roomId: RoomId, reports: readonly ReceiptReport[]): Promise<void>
 }
+
+/** Receipts kept of one user in one room: clients name threads as they like. */
+export const RECEIPTS_PER_USER_MAX = 200
 
 /** The place of an event in the stream; -1 if the room has no such event. */
 export async function eventPosition(
@@ -54,14 +57,14 @@ export function createReceipts(deps: {
   const take = async (requester: Requester, roomId: RoomId, report: ReceiptReport): Promise<void> => {
     const { userId } = requester
     const { type, eventId, thread } = report
-    const before = (await roomReceipts.of(roomId))
-      .ofUser(userId)
-      .find((receipt) => receipt.type === type && receipt.thread === thread)
+    const mine = (await roomReceipts.of(roomId)).ofUser(userId)
+    const before = mine.find((receipt) => receipt.type === type && receipt.thread === thread)
     if (before?.eventId === eventId) return
     const eventPos = await eventPosition(store, roomId, eventId)
     if (before !== undefined && eventPos < before.eventPos) return
     const row = { roomId, userId, type, thread, eventId, eventPos, ts: clock.now() }
-    await stream.commit((next) => [{ put: 'receipts', row: { ...row, pos: next() } }])
+    const dropped = before === undefined && mine.length >= RECEIPTS_PER_USER_MAX ? dropOldest(mine) : []
+    await stream.commit((next) => [...dropped, { put: 'receipts', row: { ...row, pos: next() } }])
     wake.users(type === 'm.read' ? memberships.joinedMembers(roomId) : [userId], 'rooms')
   }
 
@@ -75,4 +78,12 @@ export function createReceipts(deps: {
       submit.acted(userId, deviceId)
     },
   }
+}
+
+/** The thread that was read longest ago is forgotten; receipts for the room as a whole are kept. */
+function dropOldest(receipts: readonly Receipt[]): Write[] {
+  const threaded = receipts.filter(({ thread }) => thread !== '')
+  const oldest = threaded.reduce((one, other) => (other.pos < one.pos ? other : one))
+  const { roomId, userId, type, thread } = oldest
+  return [{ drop: 'receipts', where: { roomId, userId, type, thread } }]
 }

@@ -1,10 +1,9 @@
 import type { RoomEventFilter } from '../matrix/filter.ts'
-import type { UserId } from '../matrix/ids.ts'
+import type { RoomId, UserId } from '../matrix/ids.ts'
 import type { JsonObject } from '../matrix/json.ts'
 import type { ClientEvent } from '../matrix/sync.ts'
 import { matchesRoom, matchesTypeOnly } from './event-filter.ts'
 import type { Receipt } from './room-receipts.ts'
-import type { RoomId } from '../matrix/ids.ts'
 
 export interface EphemeralQuery {
   readonly roomId: RoomId
@@ -34,11 +33,15 @@ export function ephemeralEvents(query: EphemeralQuery): ClientEvent[] {
  */
 function receiptContents(receipts: Iterable<Receipt>, reader: UserId): JsonObject[] {
   const contents: ReceiptContent[] = []
+  /** How many receipts stand at each place already. */
+  const standing = new Map<string, number>()
   for (const receipt of receipts) {
-    if (receipt.type === 'm.read.private' && receipt.userId !== reader) continue
-    const holder = contents.find((content) => !isTaken(content, receipt)) ?? new Map<string, ByType>()
-    if (!contents.includes(holder)) contents.push(holder)
-    place(holder, receipt)
+    const { eventId, type, userId } = receipt
+    if (type === 'm.read.private' && userId !== reader) continue
+    const place = JSON.stringify([eventId, type, userId])
+    const index = standing.get(place) ?? 0
+    standing.set(place, index + 1)
+    put((contents[index] ??= new Map<string, ByType>()), receipt)
   }
   return contents.map(toJson)
 }
@@ -47,11 +50,7 @@ type ByUser = Map<string, JsonObject>
 type ByType = Map<string, ByUser>
 type ReceiptContent = Map<string, ByType>
 
-function isTaken(content: ReceiptContent, { eventId, type, userId }: Receipt): boolean {
-  return content.get(eventId)?.get(type)?.has(userId) === true
-}
-
-function place(content: ReceiptContent, { eventId, type, userId, ts, thread }: Receipt): void {
+function put(content: ReceiptContent, { eventId, type, userId, ts, thread }: Receipt): void {
   const byType: ByType = content.get(eventId) ?? new Map<string, ByUser>()
   const byUser: ByUser = byType.get(type) ?? new Map<string, JsonObject>()
   byUser.set(userId, thread === '' ? { ts } : { ts, thread_id: thread })

@@ -99,7 +99,7 @@ describe('receipts', () => {
     const post = (type: string, body: unknown = {}): Promise<Reply> =>
       bob.request('POST', receipt(roomId, type, eventId), { body })
     await refused(post('m.unknown'), 400, 'M_INVALID_PARAM')
-    for (const threadId of ['', 1, null, {}])
+    for (const threadId of ['', 1, null, {}, 'x'.repeat(256)])
       await refused(post('m.read', { thread_id: threadId }), 400, 'M_INVALID_PARAM')
     await refused(post('m.fully_read', { thread_id: 'main' }), 400, 'M_INVALID_PARAM')
     await refused(

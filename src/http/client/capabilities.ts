@@ -1,5 +1,5 @@
 import { ROOM_VERSIONS } from '../../matrix/room-version/index.ts'
-import { MODERN, ROOT, route, V3, type Route } from '../route.ts'
+import { MODERN, ROOT, route, type Route } from '../route.ts'
 
 /** What a client may upload, were there a media repository; clients ask at every start. */
 const UPLOAD_BYTES_MAX = 52_428_800
@@ -26,15 +26,13 @@ export function capabilitiesRoutes(options: { readonly defaultRoomVersion: strin
     }),
     // No TURN server: an empty object, which clients take without asking again every few seconds (AR-10).
     route({ method: 'GET', path: '/voip/turnServer', under: MODERN, auth: 'user', handle: () => ({}) }),
-    ...['/_matrix/client/v1/media/config', '/_matrix/media/v3/config', '/_matrix/media/r0/config'].map(
-      (path) =>
-        route({
-          method: 'GET',
-          path,
-          under: ROOT,
-          auth: 'user',
-          handle: () => ({ 'm.upload.size': UPLOAD_BYTES_MAX }),
-        }),
+    route({ method: 'GET', path: '/media/config', under: ['v1'], auth: 'user', handle: mediaConfig }),
+    ...['/_matrix/media/v3/config', '/_matrix/media/r0/config'].map((path) =>
+      route({ method: 'GET', path, under: ROOT, auth: 'user', handle: mediaConfig }),
     ),
   ]
+}
+
+function mediaConfig(): object {
+  return { 'm.upload.size': UPLOAD_BYTES_MAX }
 }

@@ -8,10 +8,10 @@ import {
 } from '../../homeserver/receipts.ts'
 import { TYPING_DEFAULT_MS, type Typing } from '../../homeserver/typing.ts'
 import { refuse } from '../../matrix/errors.ts'
-import { parseEventId, type EventId, type UserId } from '../../matrix/ids.ts'
+import { ID_BYTES_MAX, parseEventId, type EventId } from '../../matrix/ids.ts'
 import { isJsonObject, own } from '../../matrix/json.ts'
-import type { Requester } from '../../ports/directory.ts'
-import { eventIdParam, roomIdParam, userIdParam } from '../params.ts'
+import { ownPath } from '../own-path.ts'
+import { eventIdParam, roomIdParam } from '../params.ts'
 import { EVERYWHERE, MODERN, route, type Route } from '../route.ts'
 
 export interface EphemeralRoutesDeps {
@@ -45,17 +45,13 @@ function typingRoute({ typing }: EphemeralRoutesDeps): Route {
     body: typingBody,
     handle: ({ requester, params, body }) => {
       const roomId = roomIdParam(params.roomId)
-      refuseOthers(requester, userIdParam(params.userId))
+      // R-176
+      ownPath(requester, params.userId)
       const timeoutMs = Math.floor(body.timeout ?? TYPING_DEFAULT_MS)
       typing.report(requester, roomId, { typing: body.typing, timeoutMs })
       return {}
     },
   })
-}
-
-/** R-176 */
-function refuseOthers({ userId }: Requester, typist: UserId): void {
-  if (userId !== typist) throw refuse.forbidden('You cannot type for another user')
 }
 
 function receiptRoute({ receipts, readMarkers }: EphemeralRoutesDeps): Route {
@@ -88,8 +84,8 @@ function receiptRoute({ receipts, readMarkers }: EphemeralRoutesDeps): Route {
 function threadOf(body: unknown): string {
   const thread = isJsonObject(body) ? own(body, 'thread_id') : undefined
   if (thread === undefined) return ''
-  if (typeof thread !== 'string' || thread === '')
-    throw refuse.invalidParam('"thread_id" must be a text that is not empty')
+  if (typeof thread !== 'string' || thread === '' || Buffer.byteLength(thread) > ID_BYTES_MAX)
+    throw refuse.invalidParam(`"thread_id" must be a text of 1 to ${ID_BYTES_MAX} bytes`)
   return thread
 }
 
