@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto'
 import { createLru } from './lru.ts'
 import { refuse } from '../matrix/errors.ts'
-import { filterSchema, type Filter } from '../matrix/filter.ts'
+import { filterSchema, inlineFilter, type Filter } from '../matrix/filter.ts'
 import type { UserId } from '../matrix/ids.ts'
-import type { Json } from '../matrix/json.ts'
-import { parseJson, StrictJsonError } from '../matrix/strict-json.ts'
 import type { Store } from '../ports/store.ts'
 
 /** Different filters one user may store; a client uploads one or two, and equal ones count once. */
@@ -57,29 +55,10 @@ export function createFilters(deps: {
       return filterId
     },
     async resolve(userId, text) {
-      if (text.startsWith('{')) return inlineFilter(text)
+      if (text.startsWith('{')) return inlineFilter(text, filterSchema)
       const filter = await get(userId, text)
       if (filter === null) throw refuse.invalidParam('The filter ID is not known')
       return filter
     },
-  }
-}
-
-function inlineFilter(text: string): Filter {
-  const parsed = filterSchema.safeParse(inlineJson(text))
-  if (parsed.success) return parsed.data
-  const issue = parsed.error.issues[0]
-  throw refuse.invalidParam(
-    `The filter is malformed at "${issue?.path.join('.') ?? ''}": ${issue?.message ?? ''}`,
-  )
-}
-
-function inlineJson(text: string): Json {
-  try {
-    return parseJson(text)
-  } catch (error) {
-    if (!(error instanceof StrictJsonError)) throw error
-    if (error.kind === 'syntax') throw refuse.notJson('The filter is not JSON')
-    throw refuse.invalidParam(`The filter: ${error.message}`)
   }
 }

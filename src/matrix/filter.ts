@@ -1,6 +1,9 @@
 import { z } from 'zod'
 import { asSent } from './as-sent.ts'
+import { refuse } from './errors.ts'
 import { parseRoomId, parseUserId } from './ids.ts'
+import type { Json } from './json.ts'
+import { parseJson, StrictJsonError } from './strict-json.ts'
 
 /** Absent list = everything, `[]` = nothing, `not_*` wins (PRESENCE-SPEC §2.9, ROOMS-SPEC §6.12). */
 export interface EventFilter {
@@ -38,8 +41,6 @@ export interface Filter {
   readonly account_data?: EventFilter
   readonly room?: RoomFilter
 }
-
-export const EVERYTHING: Filter = {}
 
 const texts = z.array(z.string())
 const userIds = z.array(z.string().refine((text) => parseUserId(text) !== null, 'must be a user ID'))
@@ -95,3 +96,25 @@ export const roomEventFilterSchema: z.ZodType<RoomEventFilter> = asSent(
  * a timeline of 0 events is what clients ask for who only want the state.
  */
 export const filterSchema: z.ZodType<Filter> = asSent(filter as z.ZodType<Filter>)
+
+/**
+ * A filter that a query parameter holds as JSON.
+ *
+ * @throws MatrixError 400 M_NOT_JSON, or M_INVALID_PARAM if the JSON is no such filter (PRESENCE-SPEC §2.0)
+ */
+export function inlineFilter<T>(text: string, schema: z.ZodType<T>): T {
+  const parsed = schema.safeParse(inlineJson(text))
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]
+  throw refuse.invalidParam(`The filter at "${issue?.path.join('.') ?? ''}": ${issue?.message ?? ''}`)
+}
+
+function inlineJson(text: string): Json {
+  try {
+    return parseJson(text)
+  } catch (error) {
+    if (!(error instanceof StrictJsonError)) throw error
+    if (error.kind === 'syntax') throw refuse.notJson('The filter is not JSON')
+    throw refuse.invalidParam(`The filter: ${error.message}`)
+  }
+}

@@ -1,5 +1,5 @@
 import { refuse } from '../../matrix/errors.ts'
-import { roomEventFilterSchema, type RoomEventFilter } from '../../matrix/filter.ts'
+import { inlineFilter, roomEventFilterSchema, type RoomEventFilter } from '../../matrix/filter.ts'
 import type { Requester } from '../../ports/directory.ts'
 import { MESSAGES_DEFAULT, type RoomReader } from '../../homeserver/room-reader.ts'
 import type { RoomStateReader } from '../../homeserver/room-state-reader.ts'
@@ -141,14 +141,5 @@ function formatParam(query: URLSearchParams): 'content' | 'event' {
 /** A RoomEventFilter as JSON. */
 function filterParam(query: URLSearchParams): RoomEventFilter {
   const text = query.get('filter')
-  if (text === null || text === '') return {}
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    throw refuse.notJson('The filter is not JSON')
-  }
-  const parsed = roomEventFilterSchema.safeParse(value)
-  if (!parsed.success) throw refuse.invalidParam('The filter is malformed')
-  return parsed.data
+  return text === null || text === '' ? {} : inlineFilter(text, roomEventFilterSchema)
 }
