@@ -14,13 +14,13 @@ import { createPasswords, type Passwords } from '../homeserver/passwords.ts'
 import { createProfiles, type Profiles } from '../homeserver/profiles.ts'
 import { createRoomReading, type RoomReading } from '../homeserver/room-reading.ts'
 import { createRooms, type Rooms } from '../homeserver/rooms.ts'
-import { createStream } from '../homeserver/stream.ts'
 import { createUserDirectory, type UserDirectory } from '../homeserver/user-directory.ts'
 import { createUserSettings } from '../homeserver/user-settings.ts'
 import type { RoomId, UserId } from '../matrix/ids.ts'
 import type { SigningKey } from '../matrix/signing.ts'
 import type { Log } from '../ports/log.ts'
 import type { Store } from '../ports/store.ts'
+import type { Stream } from '../ports/stream.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
 import type { Wake } from '../ports/wake.ts'
 import { BOUNDS } from './bounds.ts'
@@ -33,9 +33,12 @@ export interface HomeserverDeps {
   readonly random: Random
   readonly log: Log
   readonly signingKey: SigningKey
+  readonly stream: Stream
   readonly submit: PresenceSubmit
   readonly wake: Wake
   readonly limits: { check(name: 'login', key: string): void; tryTake(name: 'login', key: string): boolean }
+  /** Ends what an account that ended leaves behind elsewhere; may be called again for what it left undone. */
+  readonly onDeactivate: (userId: UserId) => Promise<void>
   /** Costs of password hashes; tests take cheaper ones. */
   readonly passwordCosts: { readonly memoryKiB: number; readonly passes: number }
 }
@@ -57,13 +60,12 @@ export interface Homeserver {
 }
 
 export async function composeHomeserver(deps: HomeserverDeps): Promise<Homeserver> {
-  const { config, store, clock, submit } = deps
+  const { config, store, clock, stream, submit } = deps
   const serverName = config.serverName
-  const stream = await createStream(store)
   const memberships = await Memberships.load(store)
   tellMemberships(memberships, submit)
   const userSettings = createUserSettings({ store, stream, usersMax: BOUNDS.usersInMemoryMax })
-  const shared = { ...deps, serverName, stream, memberships, userSettings }
+  const shared = { ...deps, serverName, memberships, userSettings }
   /** One line for each user: account, devices, profile and account data change one at a time. */
   const users = new Serial<UserId>()
   const lastSeen = createLastSeen({
@@ -111,7 +113,10 @@ export async function composeHomeserver(deps: HomeserverDeps): Promise<Homeserve
       devices,
       passwords,
       attempts: createPasswordAttempts({ store, passwords, limits: deps.limits }),
-      onDeactivate: (userId) => rooms.membership.leaveAll(userId),
+      onDeactivate: async (userId) => {
+        await deps.onDeactivate(userId)
+        await rooms.membership.leaveAll(userId)
+      },
     }),
     profiles: createProfiles({ ...shared, users, directory, propagate: rooms.propagateProfile }),
     filters: createFilters({ store, filtersMax: BOUNDS.filtersInMemoryMax }),

@@ -45,6 +45,8 @@ export async function composePresence(deps: {
   const loop = createLoop({ enabled: config.presence.enabled, engine, clock, persist, wakeups, log })
   loop.exclude(config.presence.excludedRooms.map(parseRoomId).filter((roomId) => roomId !== null))
   loop.restore(loaded.rows)
+  for (const { observer, observed, state } of await store.all('presenceGrants'))
+    if (state === 'granted') loop.granted(observer, observed)
   return { loop, persist, wakeups, epoch: loaded.epoch }
 }
 

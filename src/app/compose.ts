@@ -13,6 +13,7 @@ import { filterRoutes } from '../http/client/filter.ts'
 import { initialSyncRoutes } from '../http/client/initial-sync.ts'
 import { keysRoutes } from '../http/client/keys.ts'
 import { loginRoutes } from '../http/client/login.ts'
+import { presenceListRoutes } from '../http/client/presence-list.ts'
 import { presenceRoutes } from '../http/client/presence.ts'
 import { profileRoutes } from '../http/client/profile.ts'
 import { publicRoomsRoutes } from '../http/client/public-rooms.ts'
@@ -31,19 +32,23 @@ import { createHttpServer, HTTP_BOUNDS, type HttpServer } from '../http/server.t
 import type { Page } from '../http/web/page.ts'
 import { webRoutes } from '../http/web/routes.ts'
 import { createSharedSecret } from '../homeserver/shared-secret.ts'
+import { createStream } from '../homeserver/stream.ts'
 import { createUia } from '../homeserver/uia.ts'
 import type { SigningKey } from '../matrix/signing.ts'
 import type { Log } from '../ports/log.ts'
 import type { Store } from '../ports/store.ts'
+import type { Stream } from '../ports/stream.ts'
 import { createEvents, type Events } from '../service/events.ts'
 import { createInitialSync, type InitialSync } from '../service/initial-sync.ts'
 import { createPresenceEvents } from '../service/presence-events.ts'
+import type { PresenceListExpiry } from '../service/presence-list-expiry.ts'
 import { createPresenceSection } from '../service/presence-section.ts'
 import { createPresence, type Presence } from '../service/presence.ts'
 import { createRateLimits, type RateLimits } from '../service/rate-limit.ts'
 import { createSync, type Sync } from '../service/sync.ts'
 import { BOUNDS } from './bounds.ts'
 import { composeHomeserver, type Homeserver, type HomeserverDeps } from './compose-homeserver.ts'
+import { composePresenceLists, type PresenceListParts } from './compose-presence-lists.ts'
 import { composePresence, type PresenceCore } from './compose-presence.ts'
 import type { Config } from './options.ts'
 
@@ -68,13 +73,22 @@ export interface Composition {
   readonly routes: readonly Route[]
   readonly presence: PresenceCore
   readonly homeserver: Homeserver
+  readonly listExpiry: PresenceListExpiry
 }
 
 export async function compose(deps: ComposeDeps): Promise<Composition> {
   const limits = limitsOf(deps.config, deps.clock)
   const core = await composePresence(deps)
-  const homeserver = await composeHomeserver({ ...deps, limits, submit: core.loop, wake: core.wakeups })
-  const services = composeServices(deps, core, homeserver, limits)
+  const stream = await createStream(deps.store)
+  const homeserver = await composeHomeserver({
+    ...deps,
+    limits,
+    stream,
+    submit: core.loop,
+    wake: core.wakeups,
+    onDeactivate: (userId) => services.lists.end(userId),
+  })
+  const services: Services = composeServices(deps, core, homeserver, { limits, stream })
   const metrics = createMetrics({ parked: () => core.wakeups.parked, inFlight: () => http.inFlight })
   const routes = [
     ...clientRoutes(deps, homeserver, services),
@@ -91,7 +105,7 @@ export async function compose(deps: ComposeDeps): Promise<Composition> {
     bounds: HTTP_BOUNDS,
     observe: metrics.observe,
   })
-  return { http, routes, presence: core, homeserver }
+  return { http, routes, presence: core, homeserver, listExpiry: services.listExpiry }
 }
 
 function limitsOf({ rateLimits }: Config, clock: Clock): RateLimits<LimitName> {
@@ -99,7 +113,7 @@ function limitsOf({ rateLimits }: Config, clock: Clock): RateLimits<LimitName> {
   return createRateLimits({ clock, limits, enabled, keysMax: BOUNDS.rateLimitKeysMax })
 }
 
-interface Services {
+interface Services extends PresenceListParts {
   readonly presence: Presence
   readonly sync: Sync
   readonly events: Events
@@ -107,31 +121,26 @@ interface Services {
 }
 
 function composeServices(
-  { config, clock, random }: ComposeDeps,
-  { loop, persist, wakeups, epoch }: PresenceCore,
+  deps: ComposeDeps,
+  core: PresenceCore,
   { directory, reading }: Homeserver,
-  limits: RateLimits<LimitName>,
+  { limits, stream }: { readonly limits: RateLimits<LimitName>; readonly stream: Stream },
 ): Services {
+  const { config, clock, random } = deps
+  const { loop, persist, wakeups, epoch } = core
   const { serverName } = config
   const { enabled, busy, statusMsgBytesMax } = config.presence
   const events = createPresenceEvents({ directory, clock, epoch, serverName, busy })
   const section = createPresenceSection({ enabled, loop, events, epoch })
-  const stream = { loop, wakeups, presence: section, rooms: reading.events, clock, random, epoch }
+  const parts = composePresenceLists({ ...deps, stream, core, directory, events })
+  const lists = parts.listNews
+  const both = { loop, wakeups, presence: section, lists, clock, random, epoch, pollMaxMs: BOUNDS.pollMaxMs }
   return {
+    ...parts,
     presence: createPresence({ enabled, loop, persist, statusMsgBytesMax }),
-    events: createEvents({ ...stream, pollMaxMs: BOUNDS.pollMaxMs }),
-    initialSync: createInitialSync({ loop, presence: section, events, rooms: reading.events, epoch }),
-    sync: createSync({
-      loop,
-      wakeups,
-      presence: section,
-      rooms: reading.section,
-      limits,
-      clock,
-      random,
-      epoch,
-      pollMaxMs: BOUNDS.pollMaxMs,
-    }),
+    events: createEvents({ ...both, rooms: reading.events }),
+    initialSync: createInitialSync({ loop, presence: section, events, rooms: reading.events, lists, epoch }),
+    sync: createSync({ ...both, rooms: reading.section, limits }),
   }
 }
 
@@ -139,7 +148,7 @@ function clientRoutes(deps: ComposeDeps, homeserver: Homeserver, services: Servi
   const { presence, sync } = services
   const { config, clock, random } = deps
   const { serverName, registration } = config
-  const { busy } = config.presence
+  const { busy, hidden, freeForChat } = config.presence
   const { rooms, reading, accountData } = homeserver
   const uia = createUia({ clock, random, sessionsMax: BOUNDS.uiaSessionsMax, ttlMs: BOUNDS.uiaTtlMs })
   const sharedSecret = createSharedSecret({
@@ -151,7 +160,7 @@ function clientRoutes(deps: ComposeDeps, homeserver: Homeserver, services: Servi
   })
   const own = { ...homeserver, uia, serverName }
   return [
-    ...discoveryRoutes({ serverName, busy }),
+    ...discoveryRoutes({ serverName, busy, hidden, freeForChat }),
     ...capabilitiesRoutes({ defaultRoomVersion: config.defaultRoomVersion }),
     ...registerRoutes({ ...own, registrationEnabled: registration.enabled }),
     ...adminRoutes({ ...own, sharedSecret }),
@@ -165,6 +174,7 @@ function clientRoutes(deps: ComposeDeps, homeserver: Homeserver, services: Servi
     ...filterRoutes(own),
     ...keysRoutes(own),
     ...presenceRoutes({ presence, words: config.presence, clock }),
+    ...presenceListRoutes(services),
     ...syncRoutes({ sync, filters: homeserver.filters, busy }),
     ...eventsRoutes(services),
     ...initialSyncRoutes(services),

@@ -1,3 +1,4 @@
+import { createStream } from '../homeserver/stream.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
 import type { Wake } from '../ports/wake.ts'
 import { createRateLimits } from '../service/rate-limit.ts'
@@ -30,8 +31,10 @@ export async function openAccounts(deps: Surroundings): Promise<OpenAccounts> {
     ...deps,
     store,
     signingKey: loadSigningKey({ dataDir: config.dataDir, serverName: config.serverName, random }),
+    stream: await createStream(store),
     submit: SILENT_SUBMIT,
     wake: SILENT_WAKE,
+    onDeactivate: async () => {},
     limits: createRateLimits({
       clock,
       limits: { login: config.rateLimits.login },

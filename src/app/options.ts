@@ -1,4 +1,5 @@
 import type { ServerName } from '../matrix/ids.ts'
+import { INVITE_POLICIES } from '../matrix/presence-list.ts'
 
 /**
  * Every option of the server, once (DESIGN §3.12): from this table come the config's type, the keys of the file, the names in
@@ -133,6 +134,13 @@ export const OPTIONS = {
       max: '7d',
       about: 'The same for a device that is busy.',
     },
+    invite_policy: {
+      type: 'choice',
+      of: INVITE_POLICIES,
+      default: 'manual',
+      about:
+        'What becomes of a new presence invite, for users who have not decided otherwise: they are asked, or it is answered at once.',
+    },
     max_room_members: {
       type: 'count',
       default: 0,
@@ -214,6 +222,14 @@ export const OPTIONS = {
     create: {
       burst: { ...BURST, default: 10, about: `New rooms, per user. ${BURST_ABOUT}` },
       per_second: { ...RATE, default: 0.2, about: RATE_ABOUT },
+    },
+    list: {
+      burst: {
+        ...BURST,
+        default: 10,
+        about: `Changes of one’s own presence list, invites and observers, per user. ${BURST_ABOUT}`,
+      },
+      per_second: { ...RATE, default: 0.1, about: RATE_ABOUT },
     },
     presence: {
       burst: { ...BURST, default: 5, about: `Changes of one’s own presence, per user. ${BURST_ABOUT}` },

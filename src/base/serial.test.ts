@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { settle } from '../../test/support/manual-clock.ts'
-import { Serial } from './serial.ts'
+import { runInAll, Serial } from './serial.ts'
 
 test('work of one key runs one after the other in order, and another key does not wait', async () => {
   const serial = new Serial<string>()
@@ -45,4 +45,47 @@ test('work that comes while a later one runs still waits for it', async () => {
   gate.resolve()
   await Promise.all([second, third])
   expect(seen).toEqual(['a1', 'a2', 'a3'])
+})
+
+test('work of several keys waits for each of them, and holds up what needs any of them', async () => {
+  const serial = new Serial<string>()
+  const seen: string[] = []
+  const gate = Promise.withResolvers<void>()
+  const first = serial.run('b', () => gate.promise)
+  const both = runInAll(serial, ['b', 'a', 'b'], async () => void seen.push('both'))
+  const later = ['a', 'b'].map((key) => serial.run(key, async () => void seen.push(key)))
+  const other = runInAll(serial, ['c'], async () => void seen.push('c'))
+  await settle()
+  expect(seen).toEqual(['c'])
+  gate.resolve()
+  await Promise.all([first, both, other, ...later])
+  expect(seen.slice(0, 2)).toEqual(['c', 'both'])
+  expect(seen.slice(2).toSorted()).toEqual(['a', 'b'])
+})
+
+test('works that need the same keys, named in any order, never wait for each other', async () => {
+  const serial = new Serial<string>()
+  let running = 0
+  const work = async (): Promise<void> => {
+    running += 1
+    expect(running).toBe(1)
+    await settle(1)
+    running -= 1
+  }
+  const orders = [
+    ['a', 'b', 'c'],
+    ['c', 'b', 'a'],
+    ['b', 'c', 'a'],
+  ]
+  await Promise.all(Array.from({ length: 9 }, (_, i) => runInAll(serial, orders[i % 3] ?? [], work)))
+  for (const key of ['a', 'b', 'c']) expect(serial.length(key)).toBe(0)
+})
+
+test('a failure among several keys frees them all', async () => {
+  const serial = new Serial<string>()
+  const failing = runInAll(serial, ['a', 'b'], async () => {
+    throw new Error('no')
+  })
+  await expect(failing).rejects.toThrow('no')
+  expect(await runInAll(serial, ['b', 'a'], async () => 'yes')).toBe('yes')
 })

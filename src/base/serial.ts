@@ -25,3 +25,16 @@ export class Serial<Key> {
     }
   }
 }
+
+/**
+ * Runs work that needs several keys. The keys are taken in one order everywhere, so that no two pieces of such work wait for
+ * each other.
+ */
+export function runInAll<Key extends string, T>(
+  serial: Serial<Key>,
+  keys: Iterable<Key>,
+  work: () => Promise<T>,
+): Promise<T> {
+  const ordered = [...new Set(keys)].toSorted()
+  return ordered.reduceRight<() => Promise<T>>((inner, key) => () => serial.run(key, inner), work)()
+}

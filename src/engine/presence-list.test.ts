@@ -81,15 +81,8 @@ function inWords({ state, actions }: Step<string, string>): string {
 }
 
 function actionInWords(action: Action<string>): string {
-  switch (action.kind) {
-    case 'send':
-      return `send ${action.message}`
-    case 'event':
-      return `event ${action.state}`
-    case 'push':
-    case 'refresh':
-      return action.kind
-  }
+  if (action.kind === 'send') return `send ${action.message}`
+  return action.kind === 'event' ? `event ${action.state}` : action.kind
 }
 
 describe('the observer’s side', () => {

@@ -1,3 +1,4 @@
+import { LastPositions } from '../base/last-positions.ts'
 import type { DeviceId, RoomId, UserId } from '../matrix/ids.ts'
 import type { Write } from '../ports/store.ts'
 import type { Stream } from '../ports/stream.ts'
@@ -23,38 +24,13 @@ export interface Changes {
   keys(userId: UserId, deviceId: DeviceId): number
 }
 
-/** The last position for each key; one that is not known changed at `floor` or before. */
-class LastPositions<Key> {
-  #floor: number
-  #newest: number
-  readonly #positions = new Map<Key, number>()
-
-  constructor(floor: number) {
-    this.#floor = floor
-    this.#newest = floor
-  }
-
-  get(key: Key): number {
-    return this.#positions.get(key) ?? this.#floor
-  }
-
-  set(key: Key, pos: number): void {
-    this.#newest = Math.max(this.#newest, pos)
-    if (this.#positions.size >= CHANGES_MAX && !this.#positions.has(key)) {
-      this.#positions.clear()
-      this.#floor = this.#newest
-    }
-    this.#positions.set(key, Math.max(pos, this.get(key)))
-  }
-}
-
 export function createChanges(deps: { readonly stream: Pick<Stream, 'current' | 'observe'> }): Changes {
-  const floor = deps.stream.current
-  const rooms = new LastPositions<RoomId>(floor)
-  const receipts = new LastPositions<RoomId>(floor)
-  const accountData = new LastPositions<UserId>(floor)
-  const memberships = new LastPositions<UserId>(floor)
-  const keys = new LastPositions<string>(0)
+  const bounds = { keysMax: CHANGES_MAX, floor: deps.stream.current }
+  const rooms = new LastPositions<RoomId>(bounds)
+  const receipts = new LastPositions<RoomId>(bounds)
+  const accountData = new LastPositions<UserId>(bounds)
+  const memberships = new LastPositions<UserId>(bounds)
+  const keys = new LastPositions<string>({ ...bounds, floor: 0 })
 
   const note = (write: Write, upTo: number): void => {
     const device = keysDevice(write)

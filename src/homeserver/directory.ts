@@ -40,6 +40,10 @@ export function createDirectory(deps: DirectoryDeps): AccountDirectory {
   return {
     requester: (accessToken, ip) => tokens.requester(accessToken, ip ?? null),
     profiles: (userIds) => profiles.of(userIds),
+    async isMember(userId) {
+      const account = await deps.store.account(userId)
+      return account !== null && account.deactivatedTs === null && account.guest === 0
+    },
     tokensChanged: (userId, deviceId) => tokens.forget(userId, deviceId),
     profileChanged: (userId) => profiles.forget(userId),
   }

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { PRESENCE_LISTS } from '../matrix/presence-list.ts'
 import type { Requester } from '../ports/directory.ts'
 
 export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE'
@@ -9,7 +10,7 @@ export const PREFIXES = {
   r0: '/_matrix/client/r0',
   v1: '/_matrix/client/v1',
   v3: '/_matrix/client/v3',
-  lists: '/_matrix/client/unstable/dev.adsum.presence_lists',
+  lists: `/_matrix/client/unstable/${PRESENCE_LISTS}`,
   /** The path is absolute: health, well-known, admin, federation. */
   root: '',
 } as const
@@ -26,7 +27,8 @@ export const ROOT = ['root'] as const satisfies readonly Surface[]
 export type Auth = 'none' | 'user' | 'member'
 
 /** The rate limits that a route may name; their sizes are options (`rate_limits`). */
-export type LimitName = 'registration' | 'login' | 'message' | 'join' | 'invite' | 'create' | 'presence'
+export type LimitName =
+  'registration' | 'login' | 'message' | 'join' | 'invite' | 'create' | 'presence' | 'list'
 
 /** Which listener resource a route belongs to (`listeners[].resources`). */
 export type Resource = 'client' | 'federation' | 'web' | 'health' | 'metrics' | 'admin'

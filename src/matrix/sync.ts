@@ -1,4 +1,5 @@
 import type { JsonObject } from './json.ts'
+import type { PRESENCE_LISTS } from './presence-list.ts'
 
 /** An event as clients see it inside `/sync` (ROOMS-SPEC §2.3): no `room_id`. */
 export type ClientEvent = JsonObject
@@ -54,6 +55,8 @@ export interface SyncBody {
     leave: Record<string, LeftRoomBody>
   }
   presence: EventList
+  /** What became of presence invites; only if there is something (PRESENCE-SPEC §2.5.3). */
+  [PRESENCE_LISTS]?: EventList
   account_data: EventList
   to_device: EventList
   device_lists: { changed: string[]; left: string[] }

@@ -23,4 +23,6 @@ export interface Directory {
   requester(accessToken: string, ip?: string): Promise<Requester | null>
   /** Profiles of those users that have one. */
   profiles(userIds: readonly UserId[]): Promise<ReadonlyMap<UserId, PublicProfile>>
+  /** Has the user an account here that lives and is not a guest's? */
+  isMember(userId: UserId): Promise<boolean>
 }

@@ -66,6 +66,7 @@ function world(options: { fraction?: number } = {}) {
       int: () => 0,
       fraction: () => options.fraction ?? 0.5,
     },
+    lists: { read: async () => ({ events: [], ended: [] }) },
     epoch: 'life',
     pollMaxMs: 300_000,
   })

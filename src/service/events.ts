@@ -6,6 +6,7 @@ import { formatSyncToken, parseSyncToken, type RoomsPosition, type SyncToken } f
 import type { EventsAudience, EventSection } from '../ports/event-section.ts'
 import type { Loop } from './loop.ts'
 import { poll } from './poll.ts'
+import type { PresenceListNews } from './presence-list-news.ts'
 import type { PresenceSection } from './presence-section.ts'
 import type { Wakeups } from './wakeups.ts'
 
@@ -49,6 +50,7 @@ export interface EventsDeps {
   readonly wakeups: Pick<Wakeups, 'register'>
   readonly presence: Pick<PresenceSection, 'window'>
   readonly rooms: Pick<EventSection, 'position' | 'read'>
+  readonly lists: PresenceListNews
   readonly clock: Pick<Clock, 'now'>
   readonly random: Random
   /** The life of the presence numbers. */
@@ -138,11 +140,10 @@ async function readFrom(deps: EventsDeps, audience: EventsAudience, from: SyncTo
   const now = deps.rooms.position()
   const query = { viewer: requester.userId, filter: {}, fullState: false, form }
   const presence = deps.presence.window(query, from)
-  const [rooms, seen] = await Promise.all([
-    deps.rooms.read(audience, { since: from.rooms, now }),
-    presence.events(),
-  ])
-  const chunk = [...rooms.events, ...seen]
+  const rooms = await deps.rooms.read(audience, { since: from.rooms, now })
+  const pairs = { after: from.rooms.stream, upTo: rooms.end.stream, withPending: false }
+  const news = await deps.lists.read(requester.userId, pairs)
+  const chunk = [...rooms.events, ...news.events, ...(await presence.events(news.ended))]
   return {
     chunk,
     isEmpty: chunk.length === 0,

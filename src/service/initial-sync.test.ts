@@ -61,6 +61,7 @@ function world(views: ReadonlyMap<UserId, PresenceView> = new Map()) {
         return { info: { room_id: ROOM }, receipts: [], members: [ALICE, BOB, CAROL, DAVE] }
       },
     },
+    lists: { read: async () => ({ events: [], ended: [] }) },
     epoch: 'life',
   })
   const requester = { userId: ALICE, deviceId: 'PHONE' as DeviceId, guest: false, admin: false }
@@ -74,6 +75,7 @@ describe('initialSync', () => {
     expect(body).toEqual({
       end: 'a1_life_5_7_0',
       presence: [{ type: 'm.presence' }],
+      'dev.adsum.presence_lists': [],
       rooms: [{ room_id: ROOM }],
       receipts: [],
       account_data: [],

@@ -1,9 +1,11 @@
 import type { RoomId, UserId } from '../matrix/ids.ts'
+import { PRESENCE_LISTS } from '../matrix/presence-list.ts'
 import type { ClientEvent } from '../matrix/sync.ts'
 import { formatSyncToken } from '../matrix/token.ts'
 import type { EventsAudience, EventSection, InitialRooms, RoomInfo } from '../ports/event-section.ts'
 import type { Loop, SeenPresence } from './loop.ts'
 import type { PresenceEvents } from './presence-events.ts'
+import type { PresenceListNews } from './presence-list-news.ts'
 import type { PresenceSection } from './presence-section.ts'
 
 export interface InitialSyncRequest extends EventsAudience {
@@ -18,6 +20,8 @@ export interface InitialSyncBody extends InitialRooms {
   /** Where `/events` goes on, without losing or repeating anything (P-075). */
   readonly end: string
   readonly presence: readonly ClientEvent[]
+  /** Invites that wait for their answer, both directions (PRESENCE-SPEC §2.5.3). */
+  readonly [PRESENCE_LISTS]: readonly ClientEvent[]
 }
 
 /** What a client of 2015 begins with (PRESENCE-SPEC §2.7). It is not a stream: nobody comes online by it. */
@@ -32,12 +36,13 @@ export interface InitialSyncDeps {
   readonly presence: Pick<PresenceSection, 'window'>
   readonly events: PresenceEvents
   readonly rooms: Pick<EventSection, 'position' | 'initial' | 'initialRoom'>
+  readonly lists: PresenceListNews
   /** The life of the presence numbers. */
   readonly epoch: string
 }
 
 export function createInitialSync(deps: InitialSyncDeps): InitialSync {
-  const { loop, presence, events, rooms, epoch } = deps
+  const { loop, presence, events, rooms, lists, epoch } = deps
   return {
     async all(request) {
       const { requester, form } = request
@@ -46,8 +51,12 @@ export function createInitialSync(deps: InitialSyncDeps): InitialSync {
       const query = { viewer: requester.userId, filter: {}, fullState: false, form }
       const seen = presence.window(query, null)
       const end = formatSyncToken({ epoch, presence: seen.position, rooms: now })
-      const [shown, initial] = await Promise.all([seen.events(), rooms.initial({ ...request, now, end })])
-      return { end, presence: shown, ...initial }
+      const [shown, initial, news] = await Promise.all([
+        seen.events(),
+        rooms.initial({ ...request, now, end }),
+        lists.read(requester.userId, { after: null, upTo: now.stream, withPending: true }),
+      ])
+      return { end, presence: shown, [PRESENCE_LISTS]: news.events, ...initial }
     },
     async room(request, roomId) {
       const { requester, form } = request

@@ -44,6 +44,11 @@ export interface SeeOptions {
  * the next deadline. All of it is synchronous; nothing is in between a fact and its effects.
  */
 export interface Loop extends PresenceSubmit {
+  /** The observed user lets the observer see them from now on, or no longer; also at start, before `begin`. */
+  granted(observer: UserId, observed: UserId): void
+  revoked(observer: UserId, observed: UserId): void
+  /** Is the other on the user's ignore list? */
+  isIgnored(other: UserId, by: UserId): boolean
   /** First at start: what was published when the server stopped (PRESENCE-SPEC §4.8). */
   restore(rows: readonly Row<'presence'>[]): void
   /** At start, before the memberships: rooms that create no visibility. */
@@ -209,6 +214,20 @@ class PresenceLoop implements Loop {
     this.#apply({ kind: 'ignores.set', user, ignored: ignored.map((other) => this.#users.intern(other)) })
   }
 
+  granted(observer: UserId, observed: UserId): void {
+    this.#apply({ kind: 'grant.given', ...this.#pair(observer, observed) })
+  }
+
+  revoked(observer: UserId, observed: UserId): void {
+    this.#apply({ kind: 'grant.removed', ...this.#pair(observer, observed) })
+  }
+
+  isIgnored(other: UserId, by: UserId): boolean {
+    const user = this.#users.find(by)
+    const ignored = this.#users.find(other)
+    return user !== null && ignored !== null && this.#engine.ignores(user, ignored)
+  }
+
   deviceState(userId: UserId, deviceId: DeviceId): PresenceState | null {
     const user = this.#users.find(userId)
     const device = this.#devices.find(userId, deviceId)
@@ -239,6 +258,10 @@ class PresenceLoop implements Loop {
     this.#isStopped = true
     this.#timer?.cancel()
     this.#timer = null
+  }
+
+  #pair(observer: UserId, observed: UserId): { readonly observer: UserNum; readonly observed: UserNum } {
+    return { observer: this.#users.intern(observer), observed: this.#users.intern(observed) }
   }
 
   #apply(command: Command): void {

@@ -1,14 +1,19 @@
 import type { Clock, Millis } from '../base/clock.ts'
-import type { ServerName } from '../matrix/ids.ts'
-import { presenceEvent, type PresenceEventForm } from '../matrix/presence.ts'
+import type { ServerName, UserId } from '../matrix/ids.ts'
+import { presenceEvent, type PresenceEventForm, type ShownPresence } from '../matrix/presence.ts'
 import type { ClientEvent } from '../matrix/sync.ts'
 import type { Directory } from '../ports/directory.ts'
-import type { SeenPresence } from './loop.ts'
+
+/** Somebody as a viewer may see them, and the place in the presence stream that this is of. */
+export interface ShownEntry {
+  readonly userId: UserId
+  readonly view: ShownPresence & { readonly seq: number }
+}
 
 /** Writes presence out as `m.presence` events, for every surface that shows them. */
 export interface PresenceEvents {
   /** One event an entry, in order, with profiles and ages as of the moment of writing. */
-  write(entries: readonly SeenPresence[], form: PresenceEventForm): Promise<ClientEvent[]>
+  write(entries: readonly ShownEntry[], form: PresenceEventForm): Promise<ClientEvent[]>
 }
 
 export interface PresenceEventsDeps {

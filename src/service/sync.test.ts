@@ -76,6 +76,7 @@ function world(options: { fraction?: number } = {}) {
     },
     clock,
     random,
+    lists: { read: async () => ({ events: [], ended: [] }) },
     epoch: 'life',
     pollMaxMs: 300_000,
   })

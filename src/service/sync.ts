@@ -3,6 +3,7 @@ import type { Clock, Millis } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
 import type { PresenceState } from '../engine/types.ts'
 import { refuse } from '../matrix/errors.ts'
+import { PRESENCE_LISTS } from '../matrix/presence-list.ts'
 import type { SetPresence } from '../matrix/presence.ts'
 import type { ClientEvent, SyncBody } from '../matrix/sync.ts'
 import {
@@ -15,6 +16,7 @@ import {
 import type { SyncQuery, SyncSection } from '../ports/sync-section.ts'
 import type { Loop } from './loop.ts'
 import { poll } from './poll.ts'
+import type { PresenceListNews } from './presence-list-news.ts'
 import type { PresenceSection } from './presence-section.ts'
 import type { RateLimits } from './rate-limit.ts'
 import type { Wakeups } from './wakeups.ts'
@@ -47,6 +49,7 @@ export interface SyncDeps {
   readonly wakeups: Pick<Wakeups, 'register'>
   readonly presence: PresenceSection
   readonly rooms: SyncSection
+  readonly lists: PresenceListNews
   readonly limits: Pick<RateLimits<'presence'>, 'tryTake'>
   readonly clock: Clock
   readonly random: Random
@@ -61,6 +64,7 @@ interface Reading {
   readonly isEmpty: boolean
   readonly rooms: Partial<SyncBody>
   readonly events: ClientEvent[]
+  readonly lists: readonly ClientEvent[]
   readonly next: SyncToken
 }
 
@@ -142,20 +146,32 @@ async function read(deps: SyncDeps, request: SyncRequest, since: SyncToken | nul
   const now = deps.rooms.position()
   const presence = deps.presence.window({ viewer: requester.userId, filter, fullState, form: 'sync' }, since)
   const window = { since: since === null ? null : notBeyond(since.rooms, now), now }
-  const [rooms, events] = await Promise.all([deps.rooms.read(request, window), presence.events()])
+  const pairs = { after: window.since?.stream ?? null, upTo: now.stream, withPending: fullState }
+  const [rooms, news] = await Promise.all([
+    deps.rooms.read(request, window),
+    deps.lists.read(requester.userId, pairs),
+  ])
   return {
-    isEmpty: presence.isEmpty && rooms.isEmpty,
+    isEmpty: presence.isEmpty && rooms.isEmpty && news.events.length === 0,
     rooms: rooms.body,
-    events,
+    events: await presence.events(news.ended),
+    lists: news.events,
     next: { epoch: deps.epoch, presence: presence.position, rooms: now },
   }
 }
 
-function bodyOf({ since }: SyncRequest, { isEmpty, rooms, events, next }: Reading): SyncBody {
+function bodyOf({ since }: SyncRequest, { isEmpty, rooms, events, lists, next }: Reading): SyncBody {
   const token = formatSyncToken(next)
   // An answer with content must not look like no progress (ROOMS-SPEC §6.11), e.g. the full state twice.
   const nextBatch = !isEmpty && token === since ? renamedSyncToken(token) : token
-  return { ...emptyBody(), ...rooms, presence: { events }, next_batch: nextBatch }
+  return {
+    ...emptyBody(),
+    ...rooms,
+    presence: { events },
+    // P-067: a key of its own, because clients fail on anything but presence among presence.
+    ...(lists.length > 0 && { [PRESENCE_LISTS]: { events: [...lists] } }),
+    next_batch: nextBatch,
+  }
 }
 
 /** Positions of the future (a restored backup) count as current (ROOMS-SPEC §6.1). */

@@ -1,4 +1,5 @@
 import type { ServerName } from '../../matrix/ids.ts'
+import { PRESENCE_LISTS } from '../../matrix/presence-list.ts'
 import { ROOT, route, type Route } from '../route.ts'
 
 /** Whose required endpoints are served (PRESENCE-SPEC §2.12). */
@@ -8,14 +9,18 @@ const VERSIONS = ['r0.0.1', 'r0.1.0', 'r0.2.0', 'r0.3.0', 'r0.4.0', 'r0.5.0', 'r
 
 export interface DiscoveryDeps {
   readonly serverName: ServerName
-  /** Whether the state `busy` may be used (MSC3026). */
+  /** The states beyond the standard that may be set: `busy` is MSC3026, the others are of 2015. */
   readonly busy: boolean
+  readonly hidden: boolean
+  readonly freeForChat: boolean
 }
 
 /** What a client reads before it logs in: where the server is and what it can do. */
-export function discoveryRoutes({ serverName, busy }: DiscoveryDeps): Route[] {
+export function discoveryRoutes({ serverName, busy, hidden, freeForChat }: DiscoveryDeps): Route[] {
   const features = {
-    'dev.adsum.presence_lists': false,
+    [PRESENCE_LISTS]: true,
+    'dev.adsum.hidden': hidden,
+    'dev.adsum.free_for_chat': freeForChat,
     'org.matrix.msc3026.busy_presence': busy,
   }
   return [

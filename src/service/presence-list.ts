@@ -1,0 +1,291 @@
+import { assertNever } from '../base/assert.ts'
+import type { Clock, Millis } from '../base/clock.ts'
+import { runInAll, Serial } from '../base/serial.ts'
+import type { Verdict } from '../engine/presence-list.ts'
+import { refuse } from '../matrix/errors.ts'
+import { parseUserId, serverOf, type ServerName, type UserId } from '../matrix/ids.ts'
+import type { InvitePolicy } from '../matrix/presence-list.ts'
+import type { Directory } from '../ports/directory.ts'
+import type { Store } from '../ports/store.ts'
+import type { Stream } from '../ports/stream.ts'
+import type { Wake } from '../ports/wake.ts'
+import type { Loop } from './loop.ts'
+import { PairChanges, type Pair, type PairStore } from './presence-list-changes.ts'
+
+/** Entries of one list (`LIST_MAX`). */
+export const LIST_MAX = 1_000
+/** User IDs in one change (`LIST_CHANGE_MAX`). */
+export const LIST_CHANGE_MAX = 100
+/** An invite that is asked for again is sent again at most this often. */
+const RESEND_MIN_MS = 3_600_000
+
+export interface ListChange {
+  readonly invite: readonly string[]
+  readonly drop: readonly string[]
+}
+
+/**
+ * Who follows whom, with the consent of who is followed (PRESENCE-SPEC §2.4, §2.5, §5.5). Every change is durable on both
+ * sides, and in force, when it resolves; a refused one changed nothing.
+ */
+export interface PresenceLists {
+  /**
+   * Invites in order, then drops in order; who is in both is dropped. Repeating changes nothing.
+   *
+   * @throws MatrixError 400 M_INVALID_PARAM for what is no user ID, more than `LIST_CHANGE_MAX` of them, or a list that would
+   *   grow beyond `LIST_MAX`
+   */
+  change(userId: UserId, change: ListChange): Promise<void>
+  /**
+   * Lets the observer see the user; with `addBack` the user invites the observer too.
+   *
+   * @throws MatrixError 404 M_NOT_FOUND if there is no invite (P-060); 400 M_INVALID_PARAM if the user's own list is full
+   */
+  accept(userId: UserId, observer: UserId, options: { readonly addBack: boolean }): Promise<void>
+  /** Says no; with `ignoreFuture` to every later invite, too. @throws MatrixError 404 M_NOT_FOUND (P-060) */
+  deny(userId: UserId, observer: UserId, options: { readonly ignoreFuture: boolean }): Promise<void>
+  /** The observer sees the user no longer, if they did. `ignoreFuture` false lifts what an earlier true set; null leaves it. */
+  revoke(userId: UserId, observer: UserId, options: { readonly ignoreFuture: boolean | null }): Promise<void>
+  policy(userId: UserId): Promise<InvitePolicy>
+  setPolicy(userId: UserId, policy: InvitePolicy): Promise<void>
+  /** Ends what nobody answered since `askedUntil`. */
+  expire(observer: UserId, observed: UserId, askedUntil: Millis): Promise<void>
+  /** The account ended: so does all that it follows and is followed by. May be called again for what it left undone. */
+  end(userId: UserId): Promise<void>
+}
+
+export interface PresenceListsDeps {
+  readonly store: PairStore & Pick<Store, 'commit' | 'presenceEntries' | 'presenceGrants' | 'invitePolicy'>
+  readonly stream: Pick<Stream, 'commit'>
+  readonly clock: Pick<Clock, 'now'>
+  readonly serverName: ServerName
+  readonly directory: Pick<Directory, 'isMember'>
+  readonly loop: Pick<Loop, 'granted' | 'revoked' | 'isIgnored' | 'view'>
+  readonly wake: Pick<Wake, 'users'>
+  /** Of users who set none (`presence.invite_policy`). */
+  readonly defaultPolicy: InvitePolicy
+  /** Told that there is something new that will be too old one day. */
+  readonly onNews: () => void
+}
+
+export function createPresenceLists(deps: PresenceListsDeps): PresenceLists {
+  return new StoredLists(deps)
+}
+
+class StoredLists implements PresenceLists {
+  readonly #deps: PresenceListsDeps
+  /** A line for each user; whatever changes a pair holds the lines of both. */
+  readonly #users = new Serial<UserId>()
+
+  constructor(deps: PresenceListsDeps) {
+    this.#deps = deps
+  }
+
+  async change(userId: UserId, { invite, drop }: ListChange): Promise<void> {
+    if (invite.length + drop.length > LIST_CHANGE_MAX)
+      throw refuse.invalidParam(`A change may name ${LIST_CHANGE_MAX} users`)
+    const dropped = new Set(drop.flatMap(userIdIn))
+    // Who is in both is dropped, and nobody needs to ask themselves.
+    const isInvited = (other: UserId): boolean => other !== userId && !dropped.has(other)
+    const invited = new Set(invite.flatMap(userIdIn).filter(isInvited))
+    await this.#ownChange(userId, [...invited, ...dropped], async (changes) => {
+      await this.#requireRoom(userId, invited, dropped)
+      for (const observed of invited) await this.#invite(changes, userId, observed)
+      for (const observed of dropped) changes.atList(await changes.pair(userId, observed), 'drop', 'ask')
+    })
+  }
+
+  async accept(userId: UserId, observer: UserId, { addBack }: { readonly addBack: boolean }): Promise<void> {
+    await this.#ownChange(userId, [observer], async (changes) => {
+      const pair = await changes.pair(observer, userId)
+      if (pair.grant !== 'pending' && pair.grant !== 'granted') throw noInvite()
+      changes.atGrant(pair, 'accept')
+      if (!addBack) return
+      await this.#requireRoom(userId, new Set([observer]), new Set())
+      await this.#invite(changes, userId, observer)
+    })
+  }
+
+  async deny(
+    userId: UserId,
+    observer: UserId,
+    { ignoreFuture }: { readonly ignoreFuture: boolean },
+  ): Promise<void> {
+    await this.#ownChange(userId, [observer], async (changes) => {
+      const pair = await changes.pair(observer, userId)
+      if (pair.grant !== 'pending') throw noInvite()
+      changes.atGrant(pair, ignoreFuture ? 'deny and ignore' : 'deny')
+    })
+  }
+
+  async revoke(
+    userId: UserId,
+    observer: UserId,
+    { ignoreFuture }: { readonly ignoreFuture: boolean | null },
+  ): Promise<void> {
+    if (observer === userId) return
+    await this.#ownChange(userId, [observer], async (changes) => {
+      const pair = await changes.pair(observer, userId)
+      changes.atGrant(pair, ignoreFuture === true ? 'revoke and ignore' : 'revoke')
+      if (ignoreFuture === false) changes.atGrant(pair, 'lift')
+    })
+  }
+
+  async policy(userId: UserId): Promise<InvitePolicy> {
+    return ((await this.#deps.store.invitePolicy(userId)) ?? this.#deps.defaultPolicy) as InvitePolicy
+  }
+
+  async setPolicy(userId: UserId, policy: InvitePolicy): Promise<void> {
+    await this.#users.run(userId, async () => {
+      await this.#requireMember(userId)
+      await this.#deps.store.commit([{ put: 'invitePolicies', row: { userId, policy } }])
+    })
+  }
+
+  async expire(observer: UserId, observed: UserId, askedUntil: Millis): Promise<void> {
+    await this.#inLines([observer, observed], async (changes) => {
+      const pair = await changes.pair(observer, observed)
+      if (pair.askedTs <= askedUntil) changes.atList(pair, 'expire', 'ask')
+      if (pair.grantTs <= askedUntil) changes.atGrant(pair, 'expire')
+    })
+  }
+
+  async end(userId: UserId): Promise<void> {
+    const { store } = this.#deps
+    const entries = await store.presenceEntries(userId)
+    await this.#endEach(
+      userId,
+      entries.map(({ observed }) => observed),
+      async (changes, observed) => changes.atList(await changes.pair(userId, observed), 'drop', 'ask'),
+    )
+    for (const [state, input] of [
+      ['pending', 'deny'],
+      ['granted', 'revoke'],
+      ['ignored', 'lift'],
+    ] as const) {
+      const grants = await store.presenceGrants(userId, state)
+      await this.#endEach(
+        userId,
+        grants.map(({ observer }) => observer),
+        async (changes, observer) => changes.atGrant(await changes.pair(observer, userId), input),
+      )
+    }
+    await store.commit([
+      { drop: 'presenceListNews', where: { userId } },
+      { drop: 'invitePolicies', where: { userId } },
+    ])
+  }
+
+  /** A bounded number in each commit, so that nobody has to wait for all. */
+  async #endEach(
+    userId: UserId,
+    others: readonly UserId[],
+    change: (changes: PairChanges, other: UserId) => Promise<void>,
+  ): Promise<void> {
+    for (let at = 0; at < others.length; at += LIST_CHANGE_MAX) {
+      const some = others.slice(at, at + LIST_CHANGE_MAX)
+      await this.#inLines([userId, ...some], async (changes) => {
+        for (const other of some) await change(changes, other)
+      })
+    }
+  }
+
+  async #invite(changes: PairChanges, observer: UserId, observed: UserId): Promise<void> {
+    const reverse = await changes.pair(observed, observer)
+    // Who invites somebody wants to hear of them again.
+    changes.atGrant(reverse, 'lift')
+    const pair = await changes.pair(observer, observed)
+    const isDue = pair.list === 'pending' && this.#deps.clock.now() - pair.askedTs > RESEND_MIN_MS
+    changes.atList(pair, isDue ? 'resend' : 'invite', await this.#verdict(pair, reverse))
+  }
+
+  /** What the observed user makes of a new invite; of another server's user we do not know. */
+  async #verdict({ observer, observed }: Pair, reverse: Pair): Promise<Verdict> {
+    const { loop, directory } = this.#deps
+    if (!this.#isLocal(observed)) return 'ask'
+    if (!(await directory.isMember(observed)) || loop.isIgnored(observer, observed)) return 'deny'
+    const policy = await this.policy(observed)
+    switch (policy) {
+      case 'accept_all':
+        return 'accept'
+      case 'deny_all':
+        return 'deny'
+      case 'accept_reverse':
+        return reverse.list === 'absent' ? 'ask' : 'accept'
+      case 'accept_shared_room':
+        return loop.view(observer, observed) === null ? 'ask' : 'accept'
+      case 'manual':
+        return 'ask'
+      default:
+        return assertNever(policy)
+    }
+  }
+
+  async #requireMember(userId: UserId): Promise<void> {
+    if (!(await this.#deps.directory.isMember(userId))) throw refuse.unknownToken()
+  }
+
+  async #requireRoom(
+    userId: UserId,
+    invited: ReadonlySet<UserId>,
+    dropped: ReadonlySet<UserId>,
+  ): Promise<void> {
+    if (invited.size === 0) return
+    const entries = await this.#deps.store.presenceEntries(userId)
+    const left = entries.map(({ observed }) => observed).filter((observed) => !dropped.has(observed))
+    if (new Set([...left, ...invited]).size > LIST_MAX)
+      throw refuse.invalidParam(`A presence list has at most ${LIST_MAX} entries`)
+  }
+
+  /** What a user does; but a request may outlive its account. */
+  async #ownChange(
+    userId: UserId,
+    others: readonly UserId[],
+    change: (changes: PairChanges) => Promise<void>,
+  ): Promise<void> {
+    await this.#inLines([userId, ...others], async (changes) => {
+      await this.#requireMember(userId)
+      await change(changes)
+    })
+  }
+
+  async #inLines(userIds: readonly UserId[], change: (changes: PairChanges) => Promise<void>): Promise<void> {
+    const { store, clock } = this.#deps
+    await runInAll(this.#users, userIds, async () => {
+      const isLocal = (userId: UserId): boolean => this.#isLocal(userId)
+      const changes = new PairChanges({ store, now: clock.now(), isLocal })
+      await change(changes)
+      await this.#commit(changes)
+    })
+  }
+
+  /** Durable first, then in sight or out of it, then everybody may look. */
+  async #commit(changes: PairChanges): Promise<void> {
+    const { stream, loop, wake, onNews } = this.#deps
+    if (changes.isEmpty) return
+    await stream.commit((next) => changes.writes(next))
+    for (const { observer, observed, visible } of changes.turns) {
+      if (visible) loop.granted(observer, observed)
+      else loop.revoked(observer, observed)
+    }
+    if (changes.told.size === 0) return
+    onNews()
+    wake.users(changes.told, 'rooms')
+  }
+
+  #isLocal(userId: UserId): boolean {
+    return serverOf(userId) === this.#deps.serverName
+  }
+}
+
+/** Empty texts are passed over, as servers of the time did (§2.4). */
+function userIdIn(text: string): UserId[] {
+  if (text === '') return []
+  const userId = parseUserId(text)
+  if (userId === null) throw refuse.invalidParam('What is to be invited or dropped is not a user ID')
+  return [userId]
+}
+
+function noInvite(): Error {
+  return refuse.notFound('There is no invite by this user')
+}
