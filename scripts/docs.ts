@@ -1,11 +1,15 @@
-/** Writes the documents that are made from tables: docs/CONFIG.md and docs/ERRORS.md. A test keeps them fresh. */
-import { writeFileSync } from 'node:fs'
+/** Writes the documents, or the parts of them, that are made from tables and tests. A test keeps them fresh. */
+import { readFileSync, writeFileSync } from 'node:fs'
 import { allOptions, OPTIONS, type PlacedOption } from '../src/app/options.ts'
 import { allowed, inline } from '../src/app/options-text.ts'
 import { ERRORS } from '../src/matrix/errors.ts'
+import { conformancePage } from './conformance.ts'
+import { prefixTable, routeTables } from './routes.ts'
 
-export const DOCUMENTS: Readonly<Record<string, () => string>> = {
+export const DOCUMENTS: Readonly<Record<string, () => string | Promise<string>>> = {
+  'docs/API.md': apiDocument,
   'docs/CONFIG.md': configDocument,
+  'docs/CONFORMANCE.md': conformancePage,
   'docs/ERRORS.md': errorsDocument,
 }
 
@@ -60,6 +64,13 @@ function errorsDocument(): string {
   return `${ERRORS_HEAD}\n${table(['status', 'errcode', 'meaning'], rows)}`
 }
 
+/** The tables between their marks; the rest is written by hand. */
+async function apiDocument(): Promise<string> {
+  const tables = `| below | is |\n| --- | --- |\n${prefixTable()}\n${await routeTables()}`
+  const text = readFileSync('docs/API.md', 'utf8')
+  return text.replace(/(<!-- routes: .*-->\n)[\s\S]*(<!-- \/routes -->)/, `$1\n${tables}\n$2`)
+}
+
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |\n`)
   return lines.join('')
@@ -71,7 +82,7 @@ function code(text: string): string {
 
 if (import.meta.main) {
   for (const [file, text] of Object.entries(DOCUMENTS)) {
-    writeFileSync(file, text())
+    writeFileSync(file, await text())
     console.log(file)
   }
 }
