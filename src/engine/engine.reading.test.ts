@@ -232,10 +232,17 @@ describe('digest', () => {
   test('differs where the state does', () => {
     const kit = audience(['alice'])
     const seen = new Set([kit.engine.digest()])
-    kit.opens('alice', 'phone')
-    seen.add(kit.engine.digest())
-    kit.passes(MINUTE)
-    seen.add(kit.engine.digest())
-    expect(seen.size).toBe(3)
+    const steps = [
+      () => kit.opens('alice', 'phone'),
+      () => kit.passes(MINUTE),
+      () => kit.joins('second', 'alice'),
+      () => kit.grants('alice', 'bob'),
+      () => kit.ignores('bob', 'alice'),
+    ]
+    for (const step of steps) {
+      step()
+      seen.add(kit.engine.digest())
+    }
+    expect(seen.size).toBe(1 + steps.length)
   })
 })

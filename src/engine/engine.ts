@@ -163,7 +163,7 @@ export class Engine {
   /** All that the engine knows, as text: equal histories give equal digests. */
   digest(): string {
     const users = this.#users.map((user, num) => [user ?? null, this.#deadlines.get(num)])
-    return JSON.stringify({ head: this.head, users })
+    return JSON.stringify({ head: this.head, users, interest: this.#interest })
   }
 
   #perform(command: Command, now: Millis): void {

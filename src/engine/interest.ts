@@ -133,8 +133,7 @@ export class Interest {
 
   /** Listening users who see `user`, each once, without the user; in a stable order. */
   watchers(user: UserNum): UserNum[] {
-    const ties = this.#ties[user]
-    if (ties === undefined) return []
+    const ties = this.ties(user)
     this.#begin()
     this.#mark(user)
     const watchers: UserNum[] = []
@@ -270,6 +269,18 @@ export class Interest {
       if (isListening) room.listeners.add(user)
       else room.listeners.delete(user)
     }
+  }
+
+  /** Who is tied to whom and since when, for digests. */
+  toJSON(): unknown {
+    const rooms = [...this.#rooms].map(([num, { members, openedSeq, closedSeq }]) => [
+      num,
+      [...members],
+      openedSeq,
+      closedSeq,
+    ])
+    const ties = this.#ties.map((one) => one && [[...one.observed], [...one.ignored], one.isListening])
+    return { rooms, ties }
   }
 
   /** Listeners in the room who may be shown the user, without the user. */
