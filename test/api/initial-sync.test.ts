@@ -25,9 +25,9 @@ function contentsOf(body: JsonObject): JsonObject[] {
   return (body['presence'] as JsonObject[]).map((event) => event['content'] as JsonObject)
 }
 
-function usersIn(body: JsonObject): unknown[] {
+function usersIn(body: JsonObject): string[] {
   return contentsOf(body)
-    .map((content) => content['user_id'])
+    .map((content) => content['user_id'] as string)
     .toSorted()
 }
 
@@ -131,8 +131,8 @@ test('it is no stream: nobody comes online by it', async () => {
 test('limit is how many messages of each room there are, 10 if it is not said', async () => {
   const { alice, bob, roomId } = await company()
   for (let i = 0; i < 12; i += 1) await alice.says(roomId, `m${i}`)
-  const countOf = (room: JsonObject | undefined): number =>
-    (room?.['messages'] as { chunk: unknown[] }).chunk.length
+  const countOf = (room: JsonObject | undefined): number | undefined =>
+    (room?.['messages'] as { chunk: unknown[] } | undefined)?.chunk.length
   expect(countOf(roomsIn(await begins(bob))[0])).toBe(10)
   expect(countOf(roomsIn(await begins(bob, 'r0', { limit: 3 }))[0])).toBe(3)
   expect(countOf(await opens(bob, roomId))).toBe(10)
@@ -150,7 +150,7 @@ test('invites are there with the inviter; what was left is if archived says so',
   const invited = { room_id: secret, membership: 'invite', inviter: alice.userId }
   expect(roomsIn(await begins(bob))).toMatchObject([invited])
   const archived = roomsIn(await begins(bob, 'r0', { archived: 'true' }))
-  expect(archived.map((room) => room['membership']).toSorted()).toEqual(['invite', 'leave'])
+  expect(archived.map((room) => room['membership'] as string).toSorted()).toEqual(['invite', 'leave'])
 })
 
 test('R-158 the form for one room is refused to who never was in it, and to nobody who left', async () => {

@@ -7,10 +7,17 @@ import { startServer, type Restart, type ServerOptions, type TestServer } from '
 const STEP_MS = 5_000
 const POLL_MS = 30_000
 
+/** A client of any kind that waits for news whenever it is open. */
+export interface Poller {
+  readonly isOpen: boolean
+  readonly failure: Error | null
+  closes(): void
+}
+
 /** People with clients that poll by themselves while the time passes, at one server. */
 export class Story {
   readonly server: TestServer
-  readonly #clients = new Set<Client>()
+  readonly #clients = new Set<Poller>()
   #back: PromiseWithResolvers<void> | null = null
 
   constructor(server: TestServer) {
@@ -24,10 +31,17 @@ export class Story {
 
   /** A client, not open yet, for a device that is logged in. */
   client(actor: Actor): Client {
-    const client = new Client(actor, () => this.#back?.promise ?? null)
+    return this.admits(new Client(actor, this.serverIsBack))
+  }
+
+  /** A client of another kind. */
+  admits<Kind extends Poller>(client: Kind): Kind {
     this.#clients.add(client)
     return client
   }
+
+  /** What to wait for when the server does not answer; null if there is no reason that it does not. */
+  readonly serverIsBack = (): Promise<void> | null => this.#back?.promise ?? null
 
   /** The same person at another device. */
   async another(client: Client, deviceId: string): Promise<Client> {
@@ -140,7 +154,7 @@ export class Client {
   }
 
   /** What the server told since the last question, in words: `online, active, "in a call", as Alice`. */
-  hears(of: Client): string[] {
+  hears(of: Pick<Client, 'userId'>): string[] {
     const mine = this.#heard.filter(({ sender }) => sender === of.userId)
     const others = this.#heard.filter(({ sender }) => sender !== of.userId)
     this.#heard.splice(0, this.#heard.length, ...others)
@@ -153,7 +167,7 @@ export class Client {
   }
 
   /** What it would show of the other: the latest that it was told. */
-  seenOf(other: Client): string {
+  seenOf(other: Pick<Client, 'userId'>): string {
     const content = this.actor.seen.get(other.userId)
     return content === undefined ? 'nothing' : inWords(content)
   }
