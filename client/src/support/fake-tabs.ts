@@ -1,13 +1,18 @@
 import type { IdleTarget, Locks } from '../idle-timer.ts'
 import type { TabChannel } from '../tabs.ts'
 
+interface Ear {
+  readonly name: string
+  hear: (message: unknown) => void
+}
+
 /** What several tabs of one browser share: channels by name, and locks. Messages arrive in a later turn, as in a browser. */
 export class FakeBrowser {
-  readonly #listeners = new Set<{ readonly name: string; hear: (message: unknown) => void }>()
+  readonly #listeners = new Set<Ear>()
   readonly #held = new Map<string, Promise<unknown>>()
 
   channel(name = 'tabs'): TabChannel {
-    const own = { name, hear: (_: unknown): void => {} }
+    const own: Ear = { name, hear: () => {} }
     this.#listeners.add(own)
     return {
       post: (message) => {
