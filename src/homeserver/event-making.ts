@@ -9,7 +9,8 @@ import { authEventKeys, hashAndSign, type RoomEvent, type UnsignedPdu } from '..
 import type { RoomVersion } from '../matrix/room-version/index.ts'
 import type { SigningKey } from '../matrix/signing.ts'
 import type { Row } from '../ports/store.ts'
-import { authorize } from './room-auth.ts'
+import type { AuthVerdict } from './auth-verdict.ts'
+import { authorize, authorizeAuthEvents, type CitedEvent } from './room-auth.ts'
 import {
   authStateOf,
   emptyState,
@@ -91,11 +92,13 @@ function headAfter(head: RoomHead, { row }: Prepared): RoomHead {
 export function prepare(deps: EventMakerDeps, head: RoomHead, draft: EventDraft, nowTs: number): Prepared {
   const { state } = head
   const { version } = state
-  const event = hashed(deps, unsignedPdu(head, draft, nowTs), version)
+  const { pdu, cited } = unsignedPdu(head, draft, nowTs)
+  const event = hashed(deps, pdu, version)
   const check = checkPduShape(event.pdu, version, 'local')
   if (!check.ok) throw check.kind === 'size' ? refuse.tooLarge(check.reason) : refuse.badJson(check.reason)
-  const verdict = authorize(event, authStateOf(state), version)
-  if (!verdict.allowed) throw refuse.forbidden(verdict.reason)
+  refuseUnlessAllowed(authorizeAuthEvents(event, cited, version))
+  // Of the state the rules read only what the event cites (R-079), so this is the judgement by its auth_events, too.
+  refuseUnlessAllowed(authorize(event, authStateOf(state), version))
   const stateKey = event.pdu.state_key ?? null
   const row: Row<'events'> = {
     eventId: event.eventId,
@@ -115,24 +118,34 @@ export function prepare(deps: EventMakerDeps, head: RoomHead, draft: EventDraft,
   return { event, row, before: state }
 }
 
-function unsignedPdu({ state, extremities }: RoomHead, draft: EventDraft, nowTs: number): UnsignedPdu {
-  const cited = extremities.toSorted((one, other) => other.depth - one.depth).slice(0, PREV_EVENTS_SENT_MAX)
+function refuseUnlessAllowed(verdict: AuthVerdict): void {
+  if (!verdict.allowed) throw refuse.forbidden(verdict.reason)
+}
+
+/** Also the events that its `auth_events` name. */
+function unsignedPdu(
+  { state, extremities }: RoomHead,
+  draft: EventDraft,
+  nowTs: number,
+): { readonly pdu: UnsignedPdu; readonly cited: readonly CitedEvent[] } {
+  const before = extremities.toSorted((one, other) => other.depth - one.depth).slice(0, PREV_EVENTS_SENT_MAX)
   const { version, roomId } = state
   const pdu: UnsignedPdu = {
     type: draft.type,
     sender: draft.sender,
     content: draft.content,
     origin_server_ts: Math.max(0, nowTs),
-    depth: Math.min(DEPTH_MAX, (cited[0]?.depth ?? 0) + 1),
-    prev_events: cited.map(({ eventId }) => eventId),
+    depth: Math.min(DEPTH_MAX, (before[0]?.depth ?? 0) + 1),
+    prev_events: before.map(({ eventId }) => eventId),
     auth_events: [],
   }
   if (!(version.roomIdFromCreate && draft.type === 'm.room.create')) pdu.room_id = roomId
   if (draft.stateKey !== undefined) pdu.state_key = draft.stateKey
   if (draft.redacts !== undefined) pdu.redacts = draft.redacts
-  const authEvents = authEventKeys(pdu, version).map(([type, stateKey]) => state.get(type, stateKey))
-  pdu.auth_events = authEvents.flatMap((stored) => stored?.row.eventId ?? [])
-  return pdu
+  const authEvents = authEventKeys(pdu, version).flatMap(([type, key]) => state.get(type, key)?.event ?? [])
+  pdu.auth_events = authEvents.map(({ eventId }) => eventId)
+  // What was rejected is in no state of ours.
+  return { pdu, cited: authEvents.map((event) => ({ event, rejected: false })) }
 }
 
 function hashed(deps: EventMakerDeps, pdu: UnsignedPdu, version: RoomVersion): RoomEvent {
