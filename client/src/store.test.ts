@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test, vi } from 'vitest'
 import { presenceNews, shownPresence, type PresenceNews } from './guards.ts'
 import { activeAgoMs, Store } from './store.ts'

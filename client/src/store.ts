@@ -82,68 +82,78 @@ export class Store {
 
   /** Each event replaces the record, apart from profile keys that it does not state. */
   hear(news: PresenceNews, now: Millis): void {
-    const { userId, rawPresence, statusMsg, lastActiveAgoMs, currentlyActive } = news
-    const before = this.get(userId)
-    this.#put(
-      record({
-        userId,
-        presence: shownPresence(rawPresence),
-        rawPresence,
-        statusMsg,
-        lastActiveTs: lastActiveAgoMs === undefined ? undefined : now - lastActiveAgoMs,
-        currentlyActive,
-        updatedAt: now,
-        displayname: news.displayname ?? before.displayname,
-        avatarUrl: news.avatarUrl ?? before.avatarUrl,
-        rooms: before.rooms,
-        listed: before.listed,
-      }),
-    )
+    this.batch(() => {
+      const { userId, rawPresence, statusMsg, lastActiveAgoMs, currentlyActive } = news
+      const before = this.get(userId)
+      this.#put(
+        record({
+          userId,
+          presence: shownPresence(rawPresence),
+          rawPresence,
+          statusMsg,
+          lastActiveTs: lastActiveAgoMs === undefined ? undefined : now - lastActiveAgoMs,
+          currentlyActive,
+          updatedAt: now,
+          displayname: news.displayname ?? before.displayname,
+          avatarUrl: news.avatarUrl ?? before.avatarUrl,
+          rooms: before.rooms,
+          listed: before.listed,
+        }),
+      )
+    })
   }
 
   hearRoom({ roomId, isLeft, members }: RoomNews): void {
-    if (isLeft)
-      for (const user of this.#users.values())
-        this.#put(record({ ...user, rooms: without(user.rooms, roomId) }))
-    for (const { userId, isJoined, displayname, avatarUrl } of members) {
-      const { rooms, ...before } = this.get(userId)
-      const elsewhere = without(rooms, roomId)
-      if (isJoined)
-        this.#put(
-          record({
-            ...before,
-            displayname,
-            avatarUrl,
-            rooms: elsewhere === rooms ? [...rooms, roomId] : rooms,
-          }),
-        )
-      else if (elsewhere !== rooms) this.#put(record({ ...before, rooms: elsewhere }))
-    }
+    this.batch(() => {
+      if (isLeft)
+        for (const user of this.#users.values())
+          this.#put(record({ ...user, rooms: without(user.rooms, roomId) }))
+      for (const { userId, isJoined, displayname, avatarUrl } of members) {
+        const { rooms, ...before } = this.get(userId)
+        const elsewhere = without(rooms, roomId)
+        if (isJoined)
+          this.#put(
+            record({
+              ...before,
+              displayname,
+              avatarUrl,
+              rooms: elsewhere === rooms ? [...rooms, roomId] : rooms,
+            }),
+          )
+        else if (elsewhere !== rooms) this.#put(record({ ...before, rooms: elsewhere }))
+      }
+    })
   }
 
   /** Who is on the presence list, whole. */
   list(listed: ReadonlyMap<string, Exclude<Listed, null>>): void {
-    for (const user of this.#users.values())
-      if (user.listed !== null && !listed.has(user.userId)) this.#put(record({ ...user, listed: null }))
-    for (const [userId, how] of listed) this.#put(record({ ...this.get(userId), listed: how }))
+    this.batch(() => {
+      for (const user of this.#users.values())
+        if (user.listed !== null && !listed.has(user.userId)) this.#put(record({ ...user, listed: null }))
+      for (const [userId, how] of listed) this.#put(record({ ...this.get(userId), listed: how }))
+    })
   }
 
   /** The server fell silent: nothing is known of anyone, which is not the same as offline. */
   lose(): void {
-    this.#isLost = true
-    this.#strangers.clear()
-    for (const user of this.#users.values())
-      this.#put(record({ ...user, presence: 'unknown', currentlyActive: false }))
-    this.#touchListened()
+    this.batch(() => {
+      this.#isLost = true
+      this.#strangers.clear()
+      for (const user of this.#users.values())
+        this.#put(record({ ...user, presence: 'unknown', currentlyActive: false }))
+      this.#touchListened()
+    })
   }
 
   /** An initial sync follows, and who is not in it is offline. Names stay; rooms are told again. */
   reset(): void {
-    this.#isLost = false
-    this.#strangers.clear()
-    for (const { userId, displayname, avatarUrl, listed } of this.#users.values())
-      this.#put(record({ ...this.#stranger(userId), displayname, avatarUrl, listed }))
-    this.#touchListened()
+    this.batch(() => {
+      this.#isLost = false
+      this.#strangers.clear()
+      for (const { userId, displayname, avatarUrl, listed } of this.#users.values())
+        this.#put(record({ ...this.#stranger(userId), displayname, avatarUrl, listed }))
+      this.#touchListened()
+    })
   }
 
   #stranger(userId: string): UserPresence {
@@ -170,13 +180,11 @@ export class Store {
     this.#users.set(user.userId, user)
     this.#strangers.delete(user.userId)
     this.#changed.add(user.userId)
-    if (this.#depth === 0) this.#tell()
   }
 
   /** Stand-ins changed too, for whoever watches one. */
   #touchListened(): void {
     for (const userId of this.#listeners.keys()) this.#changed.add(userId)
-    if (this.#depth === 0) this.#tell()
   }
 
   #tell(): void {
