@@ -1,33 +1,13 @@
 import { describe, expect, test } from 'vitest'
-import { engineKit, MINUTE, type EngineKit, type KitOptions } from '../../test/support/engine-kit.ts'
-
-const GONE = {
-  state: 'offline',
-  hidden: false,
-  statusMsg: null,
-  lastActiveTs: null,
-  currentlyActive: false,
-  visible: false,
-}
-
-/** Alice, Bob and Carol are online with a text and listen; they have read everything and share nothing yet. */
-function strangers(options: KitOptions = {}): EngineKit {
-  const kit = engineKit(options)
-  for (const name of ['alice', 'bob', 'carol']) {
-    kit.opens(name, 'phone')
-    kit.puts(name, 'phone', 'online', `text of ${name}`)
-  }
-  kit.catchUp('alice', 'bob', 'carol')
-  return kit
-}
-
-/** The same in one room, which they know of. */
-function roommates(options: KitOptions = {}): EngineKit {
-  const kit = strangers(options)
-  kit.joins('room', 'alice', 'bob', 'carol')
-  kit.catchUp('alice', 'bob', 'carol')
-  return kit
-}
+import {
+  engineKit,
+  GONE,
+  MINUTE,
+  roommates,
+  strangers,
+  type EngineKit,
+  type KitOptions,
+} from '../../test/support/engine-kit.ts'
 
 const change = (kit: EngineKit, user: string): readonly string[] =>
   kit.puts(user, 'phone', 'online', `at ${(kit.now += 1)}`).wakes
@@ -84,7 +64,8 @@ describe('who may see whom', () => {
     expect(kit.hears('bob')).toEqual(['alice online'])
     expect(kit.view('alice', 'bob')).toBeNull()
     expect(kit.hears('alice')).toEqual([])
-    kit.catchUp('alice')
+    expect(kit.grants('alice', 'bob').wakes).toEqual([])
+    expect(kit.hears('bob')).toEqual([])
     expect(change(kit, 'alice')).toEqual(['alice', 'bob'])
     expect(change(kit, 'bob')).toEqual(['bob'])
     expect(kit.revokes('alice', 'bob').wakes).toEqual(['bob'])
@@ -194,6 +175,7 @@ describe('ceasing to see', () => {
     kit.leaves('room', 'bob')
     expect(kit.hears('alice')).toEqual(['bob offline'])
     expect(kit.hears('bob')).toEqual(['alice offline'])
+    expect(JSON.parse(kit.engine.digest())).toMatchObject({ interest: { rooms: [] } })
     kit.joins('room', 'bob')
     kit.joins('room', 'carol')
     expect(kit.hears('bob')).toEqual(['carol online'])
@@ -286,85 +268,6 @@ describe('rooms with a limit', () => {
     expect(kit.hears('dave')).toEqual(['alice online', 'bob online'])
     expect(kit.hears('alice')).toEqual(['bob online', 'dave online'])
     expect(kit.hears('carol')).toEqual([])
-  })
-})
-
-describe('ignoring', () => {
-  test('P-148 the ignored are lost to the one who ignores, and nobody else hears of it', () => {
-    const kit = roommates()
-    expect(kit.ignores('bob', 'alice').wakes).toEqual(['bob'])
-    expect(kit.reads('bob')).toMatchObject([{ user: 'alice', state: 'offline', statusMsg: null }])
-    expect(kit.hears('alice')).toEqual([])
-    expect(change(kit, 'alice').toSorted()).toEqual(['alice', 'carol'])
-    expect(kit.hears('bob')).toEqual([])
-    expect(kit.hears('carol')).toEqual(['alice online'])
-    expect(change(kit, 'bob').toSorted()).toEqual(['alice', 'bob', 'carol'])
-    expect(kit.ignores('bob').wakes).toEqual(['bob'])
-    expect(kit.hears('bob')).toEqual(['bob online', 'alice online'])
-  })
-
-  test('P-148 an ignored newcomer is not told, and their leaving neither', () => {
-    const kit = strangers()
-    kit.ignores('bob', 'alice')
-    kit.joins('room', 'bob')
-    kit.catchUp('bob')
-    expect(kit.joins('room', 'alice').wakes).toEqual(['alice'])
-    expect(kit.hears('bob')).toEqual([])
-    kit.leaves('room', 'alice')
-    expect(kit.hears('bob')).toEqual([])
-  })
-
-  test('P-146 ignoring a stranger tells nothing and wakes nobody', () => {
-    const kit = strangers()
-    expect(kit.ignores('bob', 'alice').wakes).toEqual([])
-    expect(kit.hears('bob')).toEqual([])
-    expect(kit.ignores('bob').wakes).toEqual([])
-    expect(kit.hears('bob')).toEqual([])
-  })
-
-  test('the same list again is nothing; one more name is that name alone', () => {
-    const kit = roommates()
-    kit.ignores('bob', 'alice')
-    kit.catchUp('bob')
-    expect(kit.ignores('bob', 'alice').wakes).toEqual([])
-    expect(kit.hears('bob')).toEqual([])
-    kit.ignores('bob', 'alice', 'carol')
-    expect(kit.hears('bob')).toEqual(['carol offline'])
-  })
-
-  describe('which also hides', () => {
-    const hiding: KitOptions = { policy: { hideFromIgnored: true } }
-
-    test('P-148 who is ignored sees the one who ignores no more, until they do not', () => {
-      const kit = roommates(hiding)
-      expect(kit.ignores('bob', 'alice').wakes.toSorted()).toEqual(['alice', 'bob'])
-      expect(kit.reads('alice')).toEqual([{ user: 'bob', ...GONE }])
-      expect(kit.view('alice', 'bob')).toBeNull()
-      expect(change(kit, 'bob').toSorted()).toEqual(['bob', 'carol'])
-      expect(kit.hears('alice')).toEqual([])
-      expect(kit.ignores('bob').wakes.toSorted()).toEqual(['alice', 'bob'])
-      expect(kit.hears('alice')).toEqual(['bob online'])
-    })
-
-    test('P-146 a stranger who ignores is nobody to tell of, coming or going', () => {
-      const kit = strangers(hiding)
-      expect(kit.ignores('bob', 'alice').wakes).toEqual([])
-      kit.joins('room', 'alice')
-      kit.joins('room', 'bob')
-      expect(kit.hears('alice')).toEqual([])
-      kit.leaves('room', 'bob')
-      expect(kit.hears('alice')).toEqual([])
-      kit.ignores('bob')
-      expect(kit.hears('alice')).toEqual([])
-    })
-
-    test('P-098 ignored, left and forgiven, between two reads: one offline', () => {
-      const kit = roommates(hiding)
-      kit.ignores('bob', 'alice')
-      kit.leaves('room', 'bob')
-      kit.ignores('bob')
-      expect(kit.hears('alice')).toEqual(['bob offline'])
-    })
   })
 })
 

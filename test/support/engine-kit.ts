@@ -56,6 +56,35 @@ export function engineKit(options: KitOptions = {}): EngineKit {
   return new EngineKit(options)
 }
 
+/** What a viewer is shown of somebody who is out of sight. */
+export const GONE = {
+  state: 'offline',
+  hidden: false,
+  statusMsg: null,
+  lastActiveTs: null,
+  currentlyActive: false,
+  visible: false,
+}
+
+/** Alice, Bob and Carol are online with a text and listen; they have read everything and share nothing yet. */
+export function strangers(options: KitOptions = {}): EngineKit {
+  const kit = engineKit(options)
+  for (const name of ['alice', 'bob', 'carol']) {
+    kit.opens(name, 'phone')
+    kit.puts(name, 'phone', 'online', `text of ${name}`)
+  }
+  kit.catchUp('alice', 'bob', 'carol')
+  return kit
+}
+
+/** The same in one room, which they know of. */
+export function roommates(options: KitOptions = {}): EngineKit {
+  const kit = strangers(options)
+  kit.joins('room', 'alice', 'bob', 'carol')
+  kit.catchUp('alice', 'bob', 'carol')
+  return kit
+}
+
 /**
  * An engine with names, a clock, and viewers who remember where they read on: stories about presence, without a server
  * around them. Deadlines are served exactly when they are due.
