@@ -137,3 +137,67 @@ test('P-004 P-075 P-076 P-077 P-071 P-080 P-105 P-134 a client of 2015 lives a d
   expect([...bob.rooms.keys()]).toEqual([kitchen])
   expect(bob.room(kitchen).messages).toEqual(['alice: still here?', 'bob: still here', 'alice: good night'])
 })
+
+test('P-043 P-052 P-065 P-066 P-068 P-069 somebody of 2015 and somebody of today follow each other, with consent', async () => {
+  // Dave is nobody to Bob: they share no room. Bob's client knows how to ask, and that nothing is answered yet.
+  const dave = await story.person('dave')
+  await dave.actor.sets('online', 'at sea')
+  await bob.opens()
+  expect(await bob.follows()).toEqual({})
+  await bob.lists({ invite: [dave.userId] })
+  expect(await bob.follows()).toEqual({})
+  await story.rest()
+  expect(bob.consent).toEqual([`outgoing pending ${dave.userId}`])
+  expect(bob.shows(dave.userId)).toBe('nothing')
+
+  // It is there when Dave's client comes back, after a restart too. He accepts, and asks in turn.
+  await story.passes(2 * SECOND)
+  await story.restarts({ end: 'unclean' })
+  await dave.opens()
+  await story.rest()
+  expect(dave.answers[0]).toContain('dev.adsum.presence_lists.invite')
+  const accept = `/unstable/dev.adsum.presence_lists/invites/${encodeURIComponent(bob.userId)}/accept`
+  await dave.actor.ok('POST', accept, { body: { add_back: true } })
+  await story.rest()
+  expect(bob.shows(dave.userId)).toBe('online, "at sea"')
+  expect(bob.consent.slice(1)).toEqual([
+    `outgoing accepted ${dave.userId}`,
+    `incoming pending ${dave.userId}`,
+  ])
+  expect(dave.seenOf(bob)).toBe('nothing')
+
+  // Bob's client learned one new endpoint: he accepts, and is seen.
+  await bob.answers(dave.userId, 'accept')
+  await bob.sets('free_for_chat', 'ahoy')
+  await story.rest()
+  expect(bob.consent.at(-1)).toBe(`incoming accepted ${dave.userId}`)
+  expect(dave.seenOf(bob)).toBe('online, active, "ahoy"')
+
+  // Both dots turn, through another restart.
+  await story.passes(2 * SECOND)
+  await story.restarts()
+  await dave.actor.sets('unavailable', 'in the rigging')
+  await story.rest()
+  expect(bob.shows(dave.userId)).toBe('unavailable, "in the rigging"')
+  expect(await bob.follows()).toEqual({ [dave.userId]: 'unavailable, "in the rigging"' })
+
+  // Bob has enough of it: one last offline, and nothing after. Dave still sees Bob.
+  bob.hears(dave.userId)
+  await bob.lists({ drop: [dave.userId] })
+  expect(await bob.follows()).toEqual({})
+  await story.rest()
+  expect(bob.hears(dave.userId)).toEqual(['offline'])
+  await dave.actor.sets('online', 'a secret')
+  await bob.sets('unavailable', 'asleep')
+  await story.rest()
+  expect(bob.hears(dave.userId)).toEqual([])
+  expect(dave.seenOf(bob)).toBe('unavailable, "asleep"')
+
+  // Who begins anew has the open invites with the rest.
+  await alice.actor.ok('POST', `/r0/presence/list/${encodeURIComponent(alice.userId)}`, {
+    body: { invite: [bob.userId] },
+  })
+  bob.consent.length = 0
+  await bob.opens()
+  expect(bob.consent).toEqual([`incoming pending ${alice.userId}`])
+})

@@ -137,16 +137,21 @@ export class ClientOf2015 implements Poller {
     await this.#ok('POST', `/rooms/${encodeURIComponent(roomId)}/leave`, { body: {} })
   }
 
-  /** Changes its presence list, and gives it. */
-  async lists(
-    change: { readonly invite?: readonly string[]; readonly drop?: readonly string[] } = {},
-  ): Promise<string[]> {
-    const path = `/presence/list/${encodeURIComponent(this.userId)}`
-    await this.#ok('POST', path, { body: change })
-    const list = await this.#ok('GET', path)
-    return (list as unknown as JsonObject[]).map(
-      (entry) => `${entry['user_id'] as string} ${entry['accepted'] === true ? 'accepted' : 'pending'}`,
+  /** Changes the presence list. */
+  async lists(change: {
+    readonly invite?: readonly string[]
+    readonly drop?: readonly string[]
+  }): Promise<void> {
+    await this.#ok('POST', `/presence/list/${encodeURIComponent(this.userId)}`, { body: change })
+  }
+
+  /** Who is on the list, and how they are: `online, "at sea"` by user ID. */
+  async follows(): Promise<Record<string, string>> {
+    const list = await this.#ok('GET', `/presence/list/${encodeURIComponent(this.userId)}`)
+    const contents = (list as unknown as JsonObject[]).map(
+      (entry) => entry['content'] as unknown as PresenceContent,
     )
+    return Object.fromEntries(contents.map((content) => [content.user_id, inWords(content)]))
   }
 
   /** 2015 had no way to answer an invite: this is the one endpoint that it has to learn. */
