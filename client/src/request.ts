@@ -61,16 +61,14 @@ export function createRequest({
   /** Whether there is another token than the refused one; asked once however many requests were refused. */
   const renewed = async (refused: string, softLogout: boolean): Promise<boolean> => {
     if (token !== refused) return true
-    renewing ??= (async () => {
-      try {
-        const next = await onUnauthorized({ softLogout })
+    renewing ??= Promise.resolve({ softLogout })
+      .then(onUnauthorized)
+      .then((next) => {
         if (next === null || next === refused) return false
         token = next
         return true
-      } finally {
-        renewing = null
-      }
-    })()
+      })
+      .finally(() => (renewing = null))
     return renewing
   }
 

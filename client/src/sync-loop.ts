@@ -81,6 +81,7 @@ export class SyncLoop {
     const { clock, apply, onFailure, onUnauthorized } = this.#options
     // A poll waits only after an answer: the first, and the first after a failure, come back at once.
     let waits = false
+    let empties = 0
     for (let failures = 0; life === this.#life;) {
       const isInitial = this.#since === null
       const begun = clock.now()
@@ -93,7 +94,8 @@ export class SyncLoop {
         const { nextBatch, isEmpty } = apply(body, isInitial)
         this.#since = nextBatch
         failures = 0
-        if (waits && isEmpty && clock.now() - begun < EMPTY_PAUSE_MS) await this.#wait(EMPTY_PAUSE_MS)
+        empties = waits && isEmpty && clock.now() - begun < EMPTY_PAUSE_MS ? empties + 1 : 0
+        if (empties > 1) await this.#wait(EMPTY_PAUSE_MS)
         waits = true
       } catch (error) {
         if (life !== this.#life) return

@@ -123,7 +123,11 @@ export class FakeServer {
   }
 
   #park(seen: Seen, signal: AbortSignal | null): Promise<Outcome> {
-    return new Promise((answer, reject) => {
+    return new Promise((resolve, reject) => {
+      const answer = (outcome: Outcome): void => {
+        timer.cancel()
+        resolve(outcome)
+      }
       const poll = { seen, answer }
       this.polls.push(poll)
       const end = (): void => void (this.polls = this.polls.filter((each) => each !== poll))
