@@ -202,7 +202,9 @@ function enter(ends: Ends, { userId, direction, state, ts }: InviteChange): bool
     return pending.delete(userId) || isNews
   }
   const [wasPending, wasAccepted] = [pending.delete(userId), accepted.delete(userId)]
-  return wasPending || wasAccepted
+  // Denied at once, by policy or because there is no such user, an invite of ours was never seen pending.
+  const isAnswer = direction === 'outgoing' && state === 'denied'
+  return wasPending || wasAccepted || isAnswer
 }
 
 function noEnds(): Ends {
