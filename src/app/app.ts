@@ -52,7 +52,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
     composition.presence.loop.begin()
     const addresses = await listen(config, composition)
     isReady = true
-    await composition.homeserver.accounts.resumeDeactivations()
+    await composition.homeserver.resume()
     const parts = composition
     return running(parts, addresses, page !== null, async () => {
       isReady = false
@@ -115,8 +115,7 @@ async function stop({ http, presence, homeserver, listExpiry }: Composition): Pr
   await http.close()
   await listExpiry.close()
   presence.loop.stop()
-  await homeserver.accounts.close()
-  await homeserver.lastSeen.close()
+  await homeserver.close()
   await presence.persist.close()
 }
 

@@ -3,6 +3,7 @@ import type { Random } from '../base/random.ts'
 import { Serial } from '../base/serial.ts'
 import { createAccountData, type AccountData } from '../homeserver/account-data.ts'
 import { createAccounts, type Accounts } from '../homeserver/accounts.ts'
+import { createActiveUsers, type ActiveUsers } from '../homeserver/active-users.ts'
 import { createDevices, type Devices } from '../homeserver/devices.ts'
 import { createDirectory, type AccountDirectory } from '../homeserver/directory.ts'
 import { createFilters, type Filters } from '../homeserver/filters.ts'
@@ -15,8 +16,8 @@ import { createProfiles, type Profiles } from '../homeserver/profiles.ts'
 import { createRoomReading, type RoomReading } from '../homeserver/room-reading.ts'
 import { createRooms, type Rooms } from '../homeserver/rooms.ts'
 import { createUserDirectory, type UserDirectory } from '../homeserver/user-directory.ts'
-import { createUserSettings } from '../homeserver/user-settings.ts'
-import type { RoomId, UserId } from '../matrix/ids.ts'
+import { createUserSettings, type UserSettingsSource } from '../homeserver/user-settings.ts'
+import type { RoomId, ServerName, UserId } from '../matrix/ids.ts'
 import type { SigningKey } from '../matrix/signing.ts'
 import type { Log } from '../ports/log.ts'
 import type { Store } from '../ports/store.ts'
@@ -56,71 +57,45 @@ export interface Homeserver {
   readonly userDirectory: UserDirectory
   readonly rooms: Rooms
   readonly reading: RoomReading
-  readonly lastSeen: LastSeen
+  /** Takes up what an earlier process did not finish; said once, when requests may come. */
+  resume(): Promise<void>
+  /** Finishes and writes what is under way; no request comes any more. */
+  close(): Promise<void>
 }
 
 export async function composeHomeserver(deps: HomeserverDeps): Promise<Homeserver> {
-  const { config, store, clock, stream, submit } = deps
-  const serverName = config.serverName
+  const { config, store, stream } = deps
   const memberships = await Memberships.load(store)
-  tellMemberships(memberships, submit)
-  const userSettings = createUserSettings({ store, stream, usersMax: BOUNDS.usersInMemoryMax })
-  const shared = { ...deps, serverName, memberships, userSettings }
-  /** One line for each user: account, devices, profile and account data change one at a time. */
+  tellMemberships(memberships, deps.submit)
+  /** One line for each user: account, devices, profile, account data and joins change one at a time. */
   const users = new Serial<UserId>()
-  const lastSeen = createLastSeen({
-    store,
-    clock,
+  const shared: Shared = {
+    ...deps,
+    serverName: config.serverName,
+    memberships,
     users,
-    flushMs: BOUNDS.lastSeenFlushMs,
-    devicesMax: BOUNDS.lastSeenDevicesMax,
-  })
-  const directory = createDirectory({
-    store,
-    clock,
-    lastSeen,
-    requestersMax: BOUNDS.requestersInMemoryMax,
-    profilesMax: BOUNDS.profilesInMemoryMax,
-  })
+    activeUsers: createActiveUsers({ users, store }),
+    userSettings: createUserSettings({ store, stream, usersMax: BOUNDS.usersInMemoryMax }),
+  }
+  const { lastSeen, directory } = composeDirectory(shared)
   const rooms = await createRooms({
     ...shared,
+    ...ROOM_BOUNDS,
     directory,
     defaultRoomVersion: config.defaultRoomVersion,
-    txnTtlMs: BOUNDS.txnTtlMs,
-    roomsInMemoryMax: BOUNDS.roomsInMemoryMax,
-    queuePerRoomMax: BOUNDS.queuePerRoomMax,
   })
-  const accountData = createAccountData({ ...shared, users })
+  const accountData = createAccountData(shared)
   await accountData.loadIgnores()
-  const devices = createDevices({ ...shared, users, directory, lastSeen })
-  const passwords = createPasswords({
-    random: deps.random,
-    parallelMax: BOUNDS.passwordsParallelMax,
-    waitingMax: BOUNDS.passwordsWaitingMax,
-    ...deps.passwordCosts,
-  })
+  const profiles = createProfiles({ ...shared, directory, propagate: rooms.propagateProfile })
+  const identities = composeAccounts(shared, { lastSeen, directory, rooms })
   return {
+    ...identities,
     directory,
-    passwords,
-    devices,
     accountData,
+    profiles,
     rooms,
-    lastSeen,
-    accounts: createAccounts({
-      ...shared,
-      users,
-      directory,
-      devices,
-      passwords,
-      attempts: createPasswordAttempts({ store, passwords, limits: deps.limits }),
-      onDeactivate: async (userId) => {
-        await deps.onDeactivate(userId)
-        await rooms.membership.leaveAll(userId)
-      },
-    }),
-    profiles: createProfiles({ ...shared, users, directory, propagate: rooms.propagateProfile }),
-    filters: createFilters({ store, filtersMax: BOUNDS.filtersInMemoryMax }),
-    keys: createKeys({ ...shared, users }),
+    filters: createFilters({ ...shared, filtersMax: BOUNDS.filtersInMemoryMax }),
+    keys: createKeys(shared),
     userDirectory: createUserDirectory({
       ...shared,
       directory,
@@ -128,12 +103,80 @@ export async function composeHomeserver(deps: HomeserverDeps): Promise<Homeserve
     }),
     reading: createRoomReading({
       ...shared,
+      ...ROOM_BOUNDS,
       roomStates: rooms.states,
       isListed: (roomId) => rooms.publicRooms.lists(roomId),
-      roomsInMemoryMax: BOUNDS.roomsInMemoryMax,
       usersInMemoryMax: BOUNDS.usersInMemoryMax,
     }),
+    async resume() {
+      await identities.accounts.resume()
+      await profiles.resume()
+    },
+    async close() {
+      await identities.accounts.close()
+      await profiles.close()
+      await lastSeen.close()
+    },
   }
+}
+
+const ROOM_BOUNDS = {
+  txnTtlMs: BOUNDS.txnTtlMs,
+  roomsInMemoryMax: BOUNDS.roomsInMemoryMax,
+  queuePerRoomMax: BOUNDS.queuePerRoomMax,
+}
+
+interface Shared extends HomeserverDeps {
+  readonly serverName: ServerName
+  readonly memberships: Memberships
+  readonly users: Serial<UserId>
+  readonly activeUsers: ActiveUsers
+  readonly userSettings: UserSettingsSource
+}
+
+interface KnownUsers {
+  readonly lastSeen: LastSeen
+  readonly directory: AccountDirectory
+}
+
+function composeDirectory(shared: Shared): KnownUsers {
+  const lastSeen = createLastSeen({
+    ...shared,
+    flushMs: BOUNDS.lastSeenFlushMs,
+    devicesMax: BOUNDS.lastSeenDevicesMax,
+  })
+  const directory = createDirectory({
+    ...shared,
+    lastSeen,
+    requestersMax: BOUNDS.requestersInMemoryMax,
+    profilesMax: BOUNDS.profilesInMemoryMax,
+  })
+  return { lastSeen, directory }
+}
+
+function composeAccounts(
+  shared: Shared,
+  { lastSeen, directory, rooms }: KnownUsers & { readonly rooms: Rooms },
+): Pick<Homeserver, 'accounts' | 'devices' | 'passwords'> {
+  const devices = createDevices({ ...shared, directory, lastSeen })
+  const passwords = createPasswords({
+    random: shared.random,
+    parallelMax: BOUNDS.passwordsParallelMax,
+    waitingMax: BOUNDS.passwordsWaitingMax,
+    ...shared.passwordCosts,
+  })
+  const accounts = createAccounts({
+    ...shared,
+    directory,
+    devices,
+    passwords,
+    attempts: createPasswordAttempts({ ...shared, passwords }),
+    onDeactivate: async (userId) => {
+      await shared.onDeactivate(userId)
+      await rooms.membership.leaveAll(userId)
+    },
+  })
+  return { accounts, devices, passwords }
 }
 
 /** By the current join rule: may everyone join? */

@@ -27,7 +27,7 @@ const SILENT_WAKE: Wake = { users: NOTHING, ended: NOTHING }
 export async function openAccounts(deps: Surroundings): Promise<OpenAccounts> {
   const { config, clock, random } = deps
   const store = await openSqliteStore({ path: config.database.url.slice('sqlite:'.length) })
-  const { accounts, lastSeen } = await composeHomeserver({
+  const homeserver = await composeHomeserver({
     ...deps,
     store,
     signingKey: loadSigningKey({ dataDir: config.dataDir, serverName: config.serverName, random }),
@@ -45,11 +45,15 @@ export async function openAccounts(deps: Surroundings): Promise<OpenAccounts> {
   })
   return {
     async create({ localpart, password, admin }) {
-      const { userId } = await accounts.register(localpart, password, { admin, guest: false, device: null })
+      const { userId } = await homeserver.accounts.register(localpart, password, {
+        admin,
+        guest: false,
+        device: null,
+      })
       return userId
     },
     async close() {
-      await lastSeen.close()
+      await homeserver.close()
       await store.close()
     },
   }

@@ -1,4 +1,3 @@
-import type { Serial } from '../base/serial.ts'
 import { IGNORED_USERS, ignoredUsers, PUSH_RULES } from '../matrix/account-data.ts'
 import { refuse } from '../matrix/errors.ts'
 import type { RoomId, UserId } from '../matrix/ids.ts'
@@ -8,7 +7,7 @@ import type { Store } from '../ports/store.ts'
 import type { Stream } from '../ports/stream.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
 import type { Wake } from '../ports/wake.ts'
-import { requireActive } from './active-account.ts'
+import type { ActiveUsers } from './active-users.ts'
 import type { UserSettingsSource } from './user-settings.ts'
 
 const TAGS = 'm.tag'
@@ -41,22 +40,22 @@ export interface AccountData extends Tags {
 }
 
 interface AccountDataDeps {
-  readonly store: Pick<Store, 'account' | 'accountData' | 'accountDataOfType'>
+  readonly store: Pick<Store, 'accountData' | 'accountDataOfType'>
   readonly stream: Pick<Stream, 'commit'>
   readonly userSettings: UserSettingsSource
-  readonly users: Serial<UserId>
+  readonly activeUsers: ActiveUsers
   readonly submit: Pick<PresenceSubmit, 'ignores'>
   readonly wake: Pick<Wake, 'users'>
 }
 
 export function createAccountData(deps: AccountDataDeps): AccountData {
-  const { store, users, submit, userSettings } = deps
+  const { store, activeUsers, submit, userSettings } = deps
   const rows = createRows(deps)
 
   const pushRules = async (userId: UserId): Promise<PushRuleset> => (await userSettings.of(userId)).pushRules
 
   return {
-    ...createTags(rows, users),
+    ...createTags(rows, activeUsers),
     pushRules,
     async get(userId, roomId, type) {
       // What sync delivers under this type, also while it is not stored (R-195).
@@ -70,7 +69,7 @@ export function createAccountData(deps: AccountDataDeps): AccountData {
       if (SERVER_MANAGED.has(type)) throw refuse.notWritable(`${type} has endpoints of its own`)
       if (Buffer.byteLength(type) > TYPE_BYTES_MAX)
         throw refuse.tooLarge(`The type is longer than ${TYPE_BYTES_MAX} bytes`)
-      await users.run(userId, () => rows.put(userId, roomId, type, content))
+      await activeUsers.run(userId, () => rows.put(userId, roomId, type, content))
     },
     async loadIgnores() {
       for (const row of await store.accountDataOfType(IGNORED_USERS)) {
@@ -96,7 +95,6 @@ function createRows({ store, stream, submit, wake }: AccountDataDeps): Rows {
       const json = JSON.stringify(content)
       if (Buffer.byteLength(json) > CONTENT_BYTES_MAX)
         throw refuse.tooLarge(`Account data of one type is limited to ${CONTENT_BYTES_MAX} bytes`)
-      await requireActive(store, userId)
       await stream.commit((next) => [
         { put: 'accountData', row: { userId, roomId, type, json, pos: next() } },
       ])
@@ -107,7 +105,7 @@ function createRows({ store, stream, submit, wake }: AccountDataDeps): Rows {
 }
 
 /** A room's tags are one piece of data, changed one at a time. */
-function createTags(rows: Rows, users: Serial<UserId>): Tags {
+function createTags(rows: Rows, activeUsers: ActiveUsers): Tags {
   const tags = async (userId: UserId, roomId: RoomId): Promise<JsonObject> => {
     const stored = own((await rows.find(userId, roomId, TAGS)) ?? {}, 'tags')
     return isJsonObject(stored) ? stored : {}
@@ -117,12 +115,12 @@ function createTags(rows: Rows, users: Serial<UserId>): Tags {
     async setTag(userId, roomId, tag, content) {
       if (Buffer.byteLength(tag) > TAG_BYTES_MAX)
         throw refuse.tooLarge(`The tag is longer than ${TAG_BYTES_MAX} bytes`)
-      await users.run(userId, async () => {
+      await activeUsers.run(userId, async () => {
         await rows.put(userId, roomId, TAGS, { tags: { ...(await tags(userId, roomId)), [tag]: content } })
       })
     },
     async removeTag(userId, roomId, tag) {
-      await users.run(userId, async () => {
+      await activeUsers.run(userId, async () => {
         const left = await tags(userId, roomId)
         if (!Object.hasOwn(left, tag)) return
         Reflect.deleteProperty(left, tag)

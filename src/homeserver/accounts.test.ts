@@ -385,12 +385,12 @@ describe('deactivation', () => {
     await dying.accounts.deactivate(ALICE)
 
     const next = anAccountHouse({ store })
-    await next.accounts.resumeDeactivations()
+    await next.accounts.resume()
     await next.accounts.close()
     expect(next.left).toEqual([ALICE])
 
     const afterwards = anAccountHouse({ store })
-    await afterwards.accounts.resumeDeactivations()
+    await afterwards.accounts.resume()
     await afterwards.accounts.close()
     expect(afterwards.left).toEqual([])
   })
@@ -407,7 +407,7 @@ describe('deactivation', () => {
     await failing.accounts.close()
     expect(failing.faults.length).toBe(2)
     const next = anAccountHouse({ store })
-    await next.accounts.resumeDeactivations()
+    await next.accounts.resume()
     await next.accounts.close()
     expect(next.left.sort()).toEqual([ALICE, '@bob:hs.test'])
   })
@@ -418,7 +418,7 @@ describe('deactivation', () => {
     await house.store.commit([
       { put: 'meta', row: { key: 'accounts.deactivating', value: JSON.stringify([ALICE]) } },
     ])
-    await house.accounts.resumeDeactivations()
+    await house.accounts.resume()
     await house.accounts.close()
     expect(house.left).toEqual([])
   })

@@ -1,4 +1,5 @@
 import { must } from '../base/assert.ts'
+import { Background } from '../base/background.ts'
 import type { Clock } from '../base/clock.ts'
 import { randomText, type Random } from '../base/random.ts'
 import type { Serial } from '../base/serial.ts'
@@ -21,9 +22,7 @@ import type { DeviceRequest, Devices, Session } from './devices.ts'
 import type { AccountDirectory } from './directory.ts'
 import type { PasswordAttempts } from './password-attempts.ts'
 import type { Passwords } from './passwords.ts'
-
-/** The meta row that names the users whose deactivation is not finished: a JSON array. */
-const DEACTIVATING = 'accounts.deactivating'
+import { Unfinished } from './unfinished.ts'
 
 const GENERATED_LETTERS = 'abcdefghijklmnopqrstuvwxyz'
 const GENERATED_LENGTH = 12
@@ -79,8 +78,8 @@ export interface Accounts {
   changePassword(requester: Requester, newPassword: string, logoutDevices: boolean): Promise<void>
   /** Durable when it resolves; the rooms are left behind it, after a restart if need be (R-116). */
   deactivate(userId: UserId): Promise<void>
-  /** Said once at start, when rooms can be left. */
-  resumeDeactivations(): Promise<void>
+  /** Takes up the deactivations that an earlier process did not finish; said once, when rooms can be left. */
+  resume(): Promise<void>
   /** Resolves when no deactivation runs any more. */
   close(): Promise<void>
 }
@@ -91,11 +90,13 @@ export function createAccounts(deps: AccountsDeps): Accounts {
 
 class StoredAccounts implements Accounts {
   readonly #deps: AccountsDeps
-  readonly #deactivating = new Set<UserId>()
-  readonly #jobs = new Set<Promise<void>>()
+  /** Whose rooms are not all left yet. */
+  readonly #leaving: Unfinished
+  readonly #background = new Background()
 
   constructor(deps: AccountsDeps) {
     this.#deps = deps
+    this.#leaving = new Unfinished({ ...deps, key: 'accounts.deactivating' })
   }
 
   async checkName(username: string): Promise<string> {
@@ -172,14 +173,11 @@ class StoredAccounts implements Accounts {
     await users.run(userId, async () => {
       const account = await this.#living(userId)
       const plan = await devices.planRemovalOfAll(userId, null)
-      await this.#commitDeactivating(
-        () => this.#deactivating.add(userId),
-        [
-          { put: 'accounts', row: { ...account, passwordHash: null, deactivatedTs: clock.now() } },
-          ...plan.writes,
-          ...dropUserData(userId),
-        ],
-      )
+      await this.#leaving.begin(userId, [
+        { put: 'accounts', row: { ...account, passwordHash: null, deactivatedTs: clock.now() } },
+        ...plan.writes,
+        ...dropUserData(userId),
+      ])
       plan.done()
       directory.profileChanged(userId)
       submit.deactivated(userId)
@@ -187,18 +185,17 @@ class StoredAccounts implements Accounts {
     this.#leaveBehind(userId)
   }
 
-  async resumeDeactivations(): Promise<void> {
+  async resume(): Promise<void> {
     const { store } = this.#deps
-    for (const userId of JSON.parse((await store.meta(DEACTIVATING)) ?? '[]') as UserId[]) {
-      // A list may have been written although the commit that ends the account failed.
-      if (((await store.account(userId))?.deactivatedTs ?? null) === null) continue
-      this.#deactivating.add(userId)
-      this.#leaveBehind(userId)
+    for (const userId of await this.#leaving.users()) {
+      // Another's commit may have carried the name while the one that ends this account failed.
+      if (((await store.account(userId))?.deactivatedTs ?? null) === null) await this.#leaving.end(userId)
+      else this.#leaveBehind(userId)
     }
   }
 
-  async close(): Promise<void> {
-    while (this.#jobs.size > 0) await Promise.all(this.#jobs)
+  close(): Promise<void> {
+    return this.#background.idle()
   }
 
   async #create(userId: UserId, passwordHash: string | null, account: NewAccount): Promise<Registration> {
@@ -243,26 +240,17 @@ class StoredAccounts implements Accounts {
 
   /** Leaves the rooms behind the caller's back; `close` waits for it, a restart takes it up again. */
   #leaveBehind(userId: UserId): void {
-    const job = this.#leave(userId).catch((err: unknown) =>
-      this.#deps.log.error(
+    const { onDeactivate, log } = this.#deps
+    const leave = async (): Promise<void> => {
+      await onDeactivate(userId)
+      await this.#leaving.end(userId)
+    }
+    this.#background.run(leave, (err) =>
+      log.error(
         { err, userId },
         'A deactivated user could not leave all rooms; tried again at the next start',
       ),
     )
-    this.#jobs.add(job)
-    void job.then(() => this.#jobs.delete(job))
-  }
-
-  async #leave(userId: UserId): Promise<void> {
-    await this.#deps.onDeactivate(userId)
-    await this.#commitDeactivating(() => this.#deactivating.delete(userId), [])
-  }
-
-  /** Commits with the list as `change` leaves it; commits keep the order of the calls, so the newest list lasts. */
-  async #commitDeactivating(change: () => void, writes: readonly Write[]): Promise<void> {
-    change()
-    const value = JSON.stringify([...this.#deactivating])
-    await this.#deps.stream.commit(() => [...writes, { put: 'meta', row: { key: DEACTIVATING, value } }])
   }
 }
 

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import { createLru } from './lru.ts'
 import { refuse } from '../matrix/errors.ts'
 import { filterSchema, inlineFilter, type Filter } from '../matrix/filter.ts'
 import type { UserId } from '../matrix/ids.ts'
 import type { Store } from '../ports/store.ts'
+import type { ActiveUsers } from './active-users.ts'
+import { createLru } from './lru.ts'
 
 /** Different filters one user may store; a client uploads one or two, and equal ones count once. */
 export const FILTERS_PER_USER_MAX = 100
@@ -25,10 +26,11 @@ export interface Filters {
 
 export function createFilters(deps: {
   readonly store: Pick<Store, 'commit' | 'filter' | 'filters'>
+  readonly activeUsers: ActiveUsers
   /** Stored filters kept in memory: every poll names one. */
   readonly filtersMax: number
 }): Filters {
-  const { store } = deps
+  const { store, activeUsers } = deps
   const known = createLru<string, Filter>(deps.filtersMax)
 
   const get = async (userId: UserId, filterId: string): Promise<Filter | null> => {
@@ -49,10 +51,12 @@ export function createFilters(deps: {
       const filterId = createHash('sha256').update(json).digest('base64url').slice(0, FILTER_ID_LENGTH)
       // Clients upload the same filter at every start: one look-up answers that.
       if ((await store.filter(userId, filterId)) !== null) return filterId
-      if ((await store.filters(userId)).length >= FILTERS_PER_USER_MAX)
-        throw refuse.tooLarge(`At most ${FILTERS_PER_USER_MAX} filters can be stored for a user`)
-      await store.commit([{ put: 'filters', row: { userId, filterId, json } }])
-      return filterId
+      return activeUsers.run(userId, async () => {
+        if ((await store.filters(userId)).length >= FILTERS_PER_USER_MAX)
+          throw refuse.tooLarge(`At most ${FILTERS_PER_USER_MAX} filters can be stored for a user`)
+        await store.commit([{ put: 'filters', row: { userId, filterId, json } }])
+        return filterId
+      })
     },
     async resolve(userId, text) {
       if (text.startsWith('{')) return inlineFilter(text, filterSchema)

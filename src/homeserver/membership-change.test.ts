@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { settle } from '../../test/support/manual-clock.ts'
 import { aRoomHouse, as, aUser, refusal, type RoomHouse } from '../../test/support/room-house.ts'
-import type { RoomId } from '../matrix/ids.ts'
+import { refuse } from '../matrix/errors.ts'
+import type { RoomId, UserId } from '../matrix/ids.ts'
 import type { JsonObject } from '../matrix/json.ts'
 
 const ALICE = aUser('alice')
@@ -489,4 +491,55 @@ describe('member events as state', () => {
     expect(await refusal(put({}, BOB))).toBe('400 M_BAD_JSON')
     expect(await refusal(put({ membership: 'banana' }, BOB))).toBe(FORBIDDEN)
   })
+})
+
+describe('who comes in while the own account changes', () => {
+  type Way = readonly [string, (house: RoomHouse, roomId: RoomId) => Promise<unknown>]
+  const ways: readonly Way[] = [
+    ['a join', (house, roomId) => house.join('bob', roomId)],
+    [
+      'a member event',
+      (house, roomId) => house.state('bob', roomId, 'm.room.member', { membership: 'join' }, BOB),
+    ],
+    ['a new room', (house) => house.create('bob')],
+  ]
+
+  test.each(ways)(
+    'P-113 P-115 %s that meets a change of name waits for it, and brings the new name',
+    async (_, come) => {
+      const house = await aRoomHouse()
+      const roomId = await house.publicRoom('11')
+      house.profiles.set(BOB, { displayname: 'Old' })
+      const renaming = Promise.withResolvers<void>()
+      const rename = house.activeUsers.run(BOB, () => renaming.promise)
+      const coming = come(house, roomId)
+      await settle()
+      expect([...house.memberships.joinedRooms(BOB)]).toEqual([])
+      house.profiles.set(BOB, { displayname: 'New' })
+      renaming.resolve()
+      await Promise.all([rename, coming])
+      const [joined] = house.memberships.joinedRooms(BOB)
+      expect(await house.content(joined as RoomId, 'm.room.member', BOB)).toMatchObject({
+        displayname: 'New',
+      })
+    },
+  )
+
+  const knock: Way = ['a knock', (house, roomId) => house.rooms.membership.knock(as('bob'), roomId, {})]
+  test.each([...ways, knock])(
+    'R-116 %s of an account that was closed meanwhile is refused',
+    async (_, come) => {
+      const isClosed = new Set<UserId>()
+      const house = await aRoomHouse({
+        activeUsers: {
+          run: async (userId, work) =>
+            isClosed.has(userId) ? Promise.reject(refuse.unknownToken()) : work(),
+        },
+      })
+      const roomId = await house.publicRoom('11')
+      isClosed.add(BOB)
+      expect(await refusal(come(house, roomId))).toBe('401 M_UNKNOWN_TOKEN')
+      expect(await house.membership(roomId, 'bob')).toBeUndefined()
+    },
+  )
 })

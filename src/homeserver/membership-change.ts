@@ -12,6 +12,7 @@ import { own, ownString, type JsonObject } from '../matrix/json.ts'
 import type { Requester } from '../ports/directory.ts'
 import type { Store } from '../ports/store.ts'
 import type { Stream } from '../ports/stream.ts'
+import type { ActiveUsers } from './active-users.ts'
 import type { Aliases } from './aliases.ts'
 import { membershipOf } from './auth-state.ts'
 import { inEachRoom } from './each-room.ts'
@@ -65,6 +66,7 @@ export type MemberDraft = EventDraft & { readonly stateKey: string }
 export interface MembershipChangeDeps extends MemberContentDeps {
   readonly store: Pick<Store, 'memberships'>
   readonly userSettings: UserSettingsSource
+  readonly activeUsers: ActiveUsers
   readonly stream: Pick<Stream, 'commit'>
   readonly memberships: Memberships
   readonly states: RoomStates
@@ -75,44 +77,64 @@ export interface MembershipChangeDeps extends MemberContentDeps {
 const IN_ROOM: ReadonlySet<string> = new Set<Membership>(['join', 'invite', 'knock'])
 
 export function createMembershipChange(deps: MembershipChangeDeps): MembershipChange {
-  const { writer, memberships } = deps
-
-  /** One member event about somebody, made from the state at its turn. */
-  const change = async (
-    author: Author,
-    { roomId, target, sender }: { readonly roomId: RoomId; readonly target: UserId; readonly sender: UserId },
-    contentOf: (state: RoomState) => JsonObject | null | Promise<JsonObject | null>,
-  ): Promise<void> => {
-    const decide = async (state: RoomState): Promise<Decision> => {
-      const content = await contentOf(state)
-      if (content === null) return { already: must(state.get('m.room.member', target), 'the member event') }
-      return { type: 'm.room.member', sender, stateKey: target, content }
-    }
-    await writer.append(roomId, decide, author)
+  return {
+    ...ownChanges(deps),
+    ...changesOfOthers(deps),
+    decide: (state, draft) => decideMember(deps, state, draft),
+    async leaveAll(userId) {
+      const rows = await deps.store.memberships(userId)
+      const rooms = rows.filter(({ membership }) => IN_ROOM.has(membership)).map(({ roomId }) => roomId)
+      await inEachRoom(rooms, (roomId) =>
+        change(deps, SERVER, { roomId, target: userId, sender: userId }, (state) =>
+          leaveContent(deps, state, userId, undefined),
+        ),
+      )
+    },
   }
-  const changeOwn = (
-    requester: Requester,
-    roomId: RoomId,
-    contentOf: (state: RoomState) => Promise<JsonObject | null>,
-  ): Promise<void> =>
-    change(by(requester), { roomId, target: requester.userId, sender: requester.userId }, contentOf)
-  const changeOther = (
-    requester: Requester,
-    { roomId, target }: MembershipRequest,
-    contentOf: (state: RoomState) => JsonObject | null | Promise<JsonObject | null>,
-  ): Promise<void> => change(by(requester), { roomId, target, sender: requester.userId }, contentOf)
+}
+
+/** The server's own doing: nobody becomes active by it. */
+const SERVER: Author = { acted: null, txn: null }
+
+/** Of the new member event; null if the one that holds says it already. */
+type ContentOf = (state: RoomState) => JsonObject | null | Promise<JsonObject | null>
+
+/** One member event about somebody, made from the state at its turn. */
+async function change(
+  { writer }: MembershipChangeDeps,
+  author: Author,
+  { roomId, target, sender }: { readonly roomId: RoomId; readonly target: UserId; readonly sender: UserId },
+  contentOf: ContentOf,
+): Promise<void> {
+  const decide = async (state: RoomState): Promise<Decision> => {
+    const content = await contentOf(state)
+    if (content === null) return { already: must(state.get('m.room.member', target), 'the member event') }
+    return { type: 'm.room.member', sender, stateKey: target, content }
+  }
+  await writer.append(roomId, decide, author)
+}
+
+function ownChanges(
+  deps: MembershipChangeDeps,
+): Pick<MembershipChange, 'join' | 'knock' | 'leave' | 'forget'> {
+  const changeOwn = (requester: Requester, roomId: RoomId, contentOf: ContentOf): Promise<void> => {
+    const { userId } = requester
+    return change(deps, by(requester), { roomId, target: userId, sender: userId }, contentOf)
+  }
+  const enter = (requester: Requester, roomId: RoomId, contentOf: ContentOf): Promise<void> =>
+    deps.activeUsers.run(requester.userId, () => changeOwn(requester, roomId, contentOf))
 
   return {
     async join(requester, roomIdOrAlias, body) {
       const roomId = knownRoom(deps, roomIdOrAlias)
       const keys = ownKeys(body)
-      await changeOwn(requester, roomId, (state) => joinContent(deps, state, requester.userId, keys))
+      await enter(requester, roomId, (state) => joinContent(deps, state, requester.userId, keys))
       return roomId
     },
     async knock(requester, roomIdOrAlias, body) {
       const roomId = knownRoom(deps, roomIdOrAlias)
       const keys = ownKeys(body)
-      await changeOwn(requester, roomId, async (state) => {
+      await enter(requester, roomId, async (state) => {
         const content = memberContent('knock', await profileOf(deps, requester.userId), keys)
         return isSame(state, requester.userId, content) ? null : content
       })
@@ -124,8 +146,21 @@ export function createMembershipChange(deps: MembershipChangeDeps): MembershipCh
       )
     },
     async forget(requester, roomId) {
-      await writer.undisturbed(roomId, () => forget(deps, requester.userId, roomId))
+      await deps.writer.undisturbed(roomId, () => forget(deps, requester.userId, roomId))
     },
+  }
+}
+
+function changesOfOthers(
+  deps: MembershipChangeDeps,
+): Pick<MembershipChange, 'invite' | 'kick' | 'ban' | 'unban'> {
+  const changeOther = (
+    requester: Requester,
+    { roomId, target }: MembershipRequest,
+    contentOf: ContentOf,
+  ): Promise<void> => change(deps, by(requester), { roomId, target, sender: requester.userId }, contentOf)
+
+  return {
     async invite(requester, request) {
       await changeOther(requester, request, async (state) => {
         await refuseUnreachable(deps, state, request.target)
@@ -149,23 +184,12 @@ export function createMembershipChange(deps: MembershipChangeDeps): MembershipCh
     },
     async unban(requester, request) {
       await changeOther(requester, request, (state) => {
-        if (!memberships.isJoined(request.roomId, requester.userId))
+        if (!deps.memberships.isJoined(request.roomId, requester.userId))
           throw refuse.forbidden('You are not in the room')
         if (membershipOf(request.target, authStateOf(state)) !== 'ban')
           throw refuse.badState('The user is not banned')
         return memberContent('leave', reasonKey(request.reason))
       })
-    },
-    decide: (state, draft) => decideMember(deps, state, draft),
-    async leaveAll(userId) {
-      const rows = await deps.store.memberships(userId)
-      const rooms = rows.filter(({ membership }) => IN_ROOM.has(membership)).map(({ roomId }) => roomId)
-      const author: Author = { acted: null, txn: null }
-      await inEachRoom(rooms, (roomId) =>
-        change(author, { roomId, target: userId, sender: userId }, (state) =>
-          leaveContent(deps, state, userId, undefined),
-        ),
-      )
     },
   }
 }

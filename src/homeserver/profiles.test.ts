@@ -8,6 +8,7 @@ import { MatrixError } from '../matrix/errors.ts'
 import { makeUserId, type UserId } from '../matrix/ids.ts'
 import { own, type Json } from '../matrix/json.ts'
 import type { PublicProfile, Requester } from '../ports/directory.ts'
+import type { Store } from '../ports/store.ts'
 import {
   createProfiles,
   FIELD_NAME_BYTES_MAX,
@@ -22,8 +23,8 @@ interface House extends UserHouse {
 }
 
 /** What rooms are told is written down beside what presence is told: `rooms @alice:hs.test {"displayname":"A"}`. */
-async function house(propagate?: (userId: UserId) => Promise<void>): Promise<House> {
-  const base = await aUserHouse()
+async function house(propagate?: (userId: UserId) => Promise<void>, store?: Store): Promise<House> {
+  const base = await aUserHouse(store)
   const profiles = createProfiles({
     ...base,
     propagate: async (userId: UserId, profile: PublicProfile) => {
@@ -131,6 +132,36 @@ describe('the two names', () => {
     expect(told.slice(2)).toEqual([PUBLISHED, 'rooms @alice:hs.test {"displayname":"Two"}'])
     open()
     await second
+  })
+
+  test('P-113 a name that a fault kept from the rooms is told again when it is set again', async () => {
+    let faults = 1
+    const { profiles, alice, told } = await house(async () => {
+      if (faults-- > 0) throw new Error('no disk')
+    })
+    await expect(profiles.set(alice, 'displayname', 'Alice')).rejects.toThrow('no disk')
+    expect(await profiles.get(alice.userId)).toEqual({ displayname: 'Alice' })
+    told.length = 0
+    await profiles.set(alice, 'displayname', 'Alice')
+    expect(told).toEqual([PUBLISHED, 'rooms @alice:hs.test {"displayname":"Alice"}'])
+    told.length = 0
+    await profiles.set(alice, 'displayname', 'Alice')
+    expect(told).toEqual([])
+  })
+
+  test('P-113 names that did not reach all rooms before the process died do so after the next start, and not again', async () => {
+    const dying = await house(() => new Promise(() => {}))
+    const bob = await enrol(dying, 'bob')
+    void dying.profiles.set(dying.alice, 'displayname', 'Alice')
+    void dying.profiles.set(bob, 'displayname', 'Bob')
+    await settle()
+    await close(dying, bob)
+    for (const expected of [['rooms @alice:hs.test {"displayname":"Alice"}'], []]) {
+      const next = await house(undefined, dying.store)
+      await next.profiles.resume()
+      await next.profiles.close()
+      expect(next.told).toEqual(expected)
+    }
   })
 
   test('P-119 values of the wrong type or form are refused and change nothing', async () => {

@@ -1,13 +1,16 @@
-import type { Serial } from '../base/serial.ts'
+import { Background } from '../base/background.ts'
 import { canonicalJson } from '../matrix/canonical-json.ts'
-import { refuse } from '../matrix/errors.ts'
+import { MatrixError, refuse } from '../matrix/errors.ts'
 import type { UserId } from '../matrix/ids.ts'
 import { own, type Json, type JsonObject } from '../matrix/json.ts'
 import type { PublicProfile, Requester } from '../ports/directory.ts'
-import type { Store } from '../ports/store.ts'
+import type { Log } from '../ports/log.ts'
+import type { Store, Write } from '../ports/store.ts'
+import type { Stream } from '../ports/stream.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
-import { requireActive } from './active-account.ts'
+import type { ActiveUsers } from './active-users.ts'
 import type { AccountDirectory } from './directory.ts'
+import { Unfinished } from './unfinished.ts'
 
 export const PROFILE_BYTES_MAX = 65_536
 export const FIELD_NAME_BYTES_MAX = 255
@@ -36,20 +39,27 @@ export interface Profiles {
   set(requester: Requester, field: string, value: Json): Promise<void>
   /** Fine if it was not there (P-123). */
   remove(requester: Requester, field: string): Promise<void>
+  /** Tells rooms the names that an earlier process did not get to tell; said once, when rooms can be written. */
+  resume(): Promise<void>
+  /** Resolves when that is done. */
+  close(): Promise<void>
 }
 
-export interface ProfilesDeps {
-  readonly store: Pick<Store, 'commit' | 'profiles' | 'account'>
-  /** The line of each user's account changes; `propagate` runs inside it, so that names reach rooms in order. */
-  readonly users: Serial<UserId>
+interface ProfilesDeps {
+  readonly store: Pick<Store, 'profiles' | 'account' | 'meta'>
+  readonly stream: Pick<Stream, 'commit'>
+  /** `propagate` runs in the user's line, too: names reach rooms in order, and no join between misses one. */
+  readonly activeUsers: ActiveUsers
   readonly directory: Pick<AccountDirectory, 'profiles' | 'profileChanged'>
   readonly submit: Pick<PresenceSubmit, 'profileChanged'>
   /** Sends the new member event to every joined room; that rooms refuse is no failure (PRESENCE-SPEC §3.5). */
   readonly propagate: (userId: UserId, profile: PublicProfile) => Promise<void>
+  readonly log: Pick<Log, 'error'>
 }
 
 export function createProfiles(deps: ProfilesDeps): Profiles {
-  const { store, users } = deps
+  const { store } = deps
+  const publication = createPublication(deps)
 
   const fieldsOf = async (userId: UserId): Promise<JsonObject> => {
     const rows = await store.profiles([userId])
@@ -61,33 +71,17 @@ export function createProfiles(deps: ProfilesDeps): Profiles {
     const { userId } = requester
     if (requester.guest && field !== 'displayname') throw refuse.guestForbidden()
     checkField(field, value)
-    await users.run(userId, async () => {
-      await requireActive(store, userId)
+    await deps.activeUsers.run(userId, async () => {
       const before = await fieldsOf(userId)
-      if (same(own(before, field), value)) return
-      await write(userId, before, field, value)
-      deps.directory.profileChanged(userId)
-      if (PROPAGATED.has(field)) await publish(requester)
+      const isUnchanged = same(own(before, field), value)
+      if (PROPAGATED.has(field)) {
+        if (isUnchanged && (await publication.isDone(userId))) return
+        await publication.publish(requester, [writeOf(userId, before, field, value)])
+      } else if (!isUnchanged) {
+        await deps.stream.commit(() => [writeOf(userId, before, field, value)])
+        deps.directory.profileChanged(userId)
+      }
     })
-  }
-
-  const write = async (
-    userId: UserId,
-    before: JsonObject,
-    field: string,
-    value: Json | undefined,
-  ): Promise<void> => {
-    if (value === undefined) return store.commit([{ drop: 'profiles', where: { userId, field } }])
-    if (Buffer.byteLength(canonicalJson({ ...before, [field]: value })) > PROFILE_BYTES_MAX)
-      throw refuse.profileTooLarge()
-    return store.commit([{ put: 'profiles', row: { userId, field, json: JSON.stringify(value) } }])
-  }
-
-  /** First presence, and in it the user's own devices; then the rooms, which are many (P-113, P-114). */
-  const publish = async ({ userId, deviceId }: Requester): Promise<void> => {
-    deps.submit.profileChanged(userId, deviceId)
-    const profile = (await deps.directory.profiles([userId])).get(userId) ?? {}
-    await deps.propagate(userId, profile)
   }
 
   return {
@@ -98,6 +92,66 @@ export function createProfiles(deps: ProfilesDeps): Profiles {
     exists: async (userId) => (await store.account(userId)) !== null,
     set: (requester, field, value) => change(requester, field, normalized(field, value)),
     remove: (requester, field) => change(requester, field, undefined),
+    resume: () => publication.resume(),
+    close: () => publication.close(),
+  }
+}
+
+function writeOf(userId: UserId, before: JsonObject, field: string, value: Json | undefined): Write {
+  if (value === undefined) return { drop: 'profiles', where: { userId, field } }
+  if (Buffer.byteLength(canonicalJson({ ...before, [field]: value })) > PROFILE_BYTES_MAX)
+    throw refuse.profileTooLarge()
+  return { put: 'profiles', row: { userId, field, json: JSON.stringify(value) } }
+}
+
+/** How a new name gets to everybody; only inside the user's line. */
+interface Publication {
+  /** Does every room have the user's names? Not after a crash or a fault on the way. */
+  isDone(userId: UserId): Promise<boolean>
+  /** First presence, and in it the user's own devices; then the rooms, which are many (P-113, P-114). */
+  publish(requester: Requester, writes: readonly Write[]): Promise<void>
+  resume(): Promise<void>
+  close(): Promise<void>
+}
+
+function createPublication(deps: ProfilesDeps): Publication {
+  const unfinished = new Unfinished({ ...deps, key: 'profiles.propagating' })
+  const background = new Background()
+
+  const tellRooms = async (userId: UserId): Promise<void> => {
+    const profile = (await deps.directory.profiles([userId])).get(userId) ?? {}
+    await deps.propagate(userId, profile)
+    await unfinished.end(userId)
+  }
+  const resumeFor = async (userId: UserId): Promise<void> => {
+    try {
+      await deps.activeUsers.run(userId, () => tellRooms(userId))
+    } catch (error) {
+      // The account was closed since: it leaves its rooms anyway.
+      if (!(error instanceof MatrixError)) throw error
+      await unfinished.end(userId)
+    }
+  }
+  return {
+    isDone: async (userId) => !(await unfinished.includes(userId)),
+    async publish({ userId, deviceId }, writes) {
+      await unfinished.begin(userId, writes)
+      deps.directory.profileChanged(userId)
+      deps.submit.profileChanged(userId, deviceId)
+      await tellRooms(userId)
+    },
+    async resume() {
+      for (const userId of await unfinished.users())
+        background.run(
+          () => resumeFor(userId),
+          (err) =>
+            deps.log.error(
+              { err, userId },
+              'A new name did not reach all rooms; tried again at the next start',
+            ),
+        )
+    },
+    close: () => background.idle(),
   }
 }
 

@@ -1,4 +1,3 @@
-import { Serial } from '../base/serial.ts'
 import { refuse } from '../matrix/errors.ts'
 import type { EventId, RoomId, UserId } from '../matrix/ids.ts'
 import { isJsonObject, ownString } from '../matrix/json.ts'
@@ -7,6 +6,7 @@ import type { Store } from '../ports/store.ts'
 import type { Stream } from '../ports/stream.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
 import type { Wake } from '../ports/wake.ts'
+import type { ActiveUsers } from './active-users.ts'
 import type { Memberships } from './memberships.ts'
 import { eventPosition } from './receipts.ts'
 
@@ -22,11 +22,11 @@ export function createReadMarkers(deps: {
   readonly store: Pick<Store, 'accountData' | 'events'>
   readonly stream: Pick<Stream, 'commit'>
   readonly memberships: Memberships
-  readonly wake: Wake
+  readonly activeUsers: ActiveUsers
+  readonly wake: Pick<Wake, 'users'>
   readonly submit: Pick<PresenceSubmit, 'acted'>
 }): ReadMarkers {
-  const { store, stream, memberships, wake, submit } = deps
-  const turns = new Serial<string>()
+  const { store, stream, memberships, activeUsers, wake, submit } = deps
 
   const take = async (userId: UserId, roomId: RoomId, eventId: EventId): Promise<void> => {
     const before = markedEvent((await store.accountData(userId, roomId, FULLY_READ))?.json)
@@ -47,7 +47,7 @@ export function createReadMarkers(deps: {
     async set(requester, roomId, eventId) {
       const { userId, deviceId } = requester
       if (!memberships.isJoined(roomId, userId)) throw refuse.forbidden('You are not in this room')
-      await turns.run(`${roomId}\u0000${userId}`, () => take(userId, roomId, eventId))
+      await activeUsers.run(userId, () => take(userId, roomId, eventId))
       submit.acted(userId, deviceId)
     },
   }

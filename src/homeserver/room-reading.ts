@@ -6,6 +6,7 @@ import type { Stream } from '../ports/stream.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
 import type { SyncSection } from '../ports/sync-section.ts'
 import type { Wake } from '../ports/wake.ts'
+import type { ActiveUsers } from './active-users.ts'
 import { createChanges } from './changes.ts'
 import { createEventSection } from './event-section.ts'
 import { createEventReader } from './event-reader.ts'
@@ -38,6 +39,7 @@ export interface RoomReadingDeps {
   readonly memberships: Memberships
   readonly roomStates: RoomStates
   readonly userSettings: UserSettingsSource
+  readonly activeUsers: ActiveUsers
   readonly wake: Wake
   readonly submit: Pick<PresenceSubmit, 'acted'>
   /** Is the room in the room directory? */

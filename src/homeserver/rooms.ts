@@ -7,6 +7,7 @@ import type { Store } from '../ports/store.ts'
 import type { Stream } from '../ports/stream.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
 import type { Wake } from '../ports/wake.ts'
+import type { ActiveUsers } from './active-users.ts'
 import { createAliases, type Aliases } from './aliases.ts'
 import { createRoom, type CreatedRoom, type CreateRoomRequest } from './create-room.ts'
 import { createMembershipChange, type MembershipChange } from './membership-change.ts'
@@ -29,6 +30,8 @@ export interface RoomsDeps {
   readonly memberships: Memberships
   readonly directory: Pick<Directory, 'profiles'>
   readonly userSettings: UserSettingsSource
+  /** Users join in their own line: no new name passes a join by, and nobody joins whose account is closed. */
+  readonly activeUsers: ActiveUsers
   readonly submit: Pick<PresenceSubmit, 'acted' | 'joined' | 'left'>
   readonly wake: Pick<Wake, 'users'>
   readonly defaultRoomVersion: string
@@ -66,7 +69,10 @@ export async function createRooms(deps: RoomsDeps): Promise<Rooms> {
     transactions,
     membership,
     events: createSendEvent({ ...deps, writer, states, transactions, aliases, membership }),
-    create: (requester, request) => createRoom({ ...deps, writer, aliases, publicRooms }, requester, request),
+    create: (requester, request) =>
+      deps.activeUsers.run(requester.userId, () =>
+        createRoom({ ...deps, writer, aliases, publicRooms }, requester, request),
+      ),
     propagateProfile: createPropagateProfile({ ...deps, writer }),
   }
 }

@@ -5,6 +5,7 @@ import { redactionTarget } from '../matrix/room-event.ts'
 import type { RoomVersion } from '../matrix/room-version/index.ts'
 import type { Requester } from '../ports/directory.ts'
 import type { Store } from '../ports/store.ts'
+import type { ActiveUsers } from './active-users.ts'
 import type { Aliases } from './aliases.ts'
 import { membershipOf } from './auth-state.ts'
 import { checkContent, sameJson } from './event-checks.ts'
@@ -45,6 +46,7 @@ export interface SendEventDeps {
   readonly serverName: ServerName
   readonly writer: Pick<RoomWriter, 'append'>
   readonly states: Pick<RoomStates, 'storedEvent'>
+  readonly activeUsers: ActiveUsers
   readonly transactions: Transactions
   readonly aliases: Pick<Aliases, 'find'>
   readonly membership: Pick<MembershipChange, 'decide'>
@@ -85,15 +87,19 @@ export function createSendEvent(deps: SendEventDeps): SendEvent {
         ),
       ),
     async sendState(requester, { roomId, type, stateKey, content }) {
-      const stored = await writer.append(
-        roomId,
-        async (state) => {
-          const draft = await stateDraft(deps, state, { type, sender: requester.userId, stateKey, content })
-          const already = state.get(type, stateKey)
-          return already !== undefined && says(already, draft) ? { already } : draft
-        },
-        by(requester),
-      )
+      const { userId } = requester
+      const append = (): Promise<StoredEvent> =>
+        writer.append(
+          roomId,
+          async (state) => {
+            const draft = await stateDraft(deps, state, { type, sender: userId, stateKey, content })
+            const already = state.get(type, stateKey)
+            return already !== undefined && says(already, draft) ? { already } : draft
+          },
+          by(requester),
+        )
+      const isOwnMembership = type === 'm.room.member' && stateKey === userId
+      const stored = await (isOwnMembership ? deps.activeUsers.run(userId, append) : append())
       return stored.row.eventId
     },
     redact: (requester, { roomId, target, reason }, txn) =>

@@ -3,6 +3,8 @@ import { MatrixError } from '../../src/matrix/errors.ts'
 import type { JsonObject } from '../../src/matrix/json.ts'
 import type { Pdu } from '../../src/matrix/room-event.ts'
 import { SigningKey } from '../../src/matrix/signing.ts'
+import { Serial } from '../../src/base/serial.ts'
+import type { ActiveUsers } from '../../src/homeserver/active-users.ts'
 import type { CreateRoomRequest } from '../../src/homeserver/create-room.ts'
 import { Memberships } from '../../src/homeserver/memberships.ts'
 import { createRooms, type Rooms } from '../../src/homeserver/rooms.ts'
@@ -34,6 +36,7 @@ export interface RoomHouse {
   readonly clock: ManualClock
   readonly memberships: Memberships
   readonly userSettings: UserSettingsSource
+  readonly activeUsers: ActiveUsers
   readonly profiles: Map<UserId, PublicProfile>
   /** What presence was told, in order: `joined !… @alice:home.example`. */
   readonly told: string[]
@@ -62,6 +65,7 @@ export interface RoomHouseOptions {
   readonly store?: Store
   readonly seed?: number
   readonly queuePerRoomMax?: number
+  readonly activeUsers?: ActiveUsers
 }
 
 /** Counted over all houses: one may be built on the store of another. */
@@ -73,6 +77,8 @@ export async function aRoomHouse(options: RoomHouseOptions = {}): Promise<RoomHo
   const clock = new ManualClock()
   const memberships = await Memberships.load(store)
   const userSettings = createUserSettings({ store, stream, usersMax: 100 })
+  // Nobody here has an account.
+  const activeUsers = options.activeUsers ?? new Serial<UserId>()
   const profiles = new Map<UserId, PublicProfile>()
   const told: string[] = []
   const woken: UserId[][] = []
@@ -85,6 +91,7 @@ export async function aRoomHouse(options: RoomHouseOptions = {}): Promise<RoomHo
     signingKey: new SigningKey({ seed: new Uint8Array(32).fill(7), version: 'a_1' }),
     memberships,
     userSettings,
+    activeUsers,
     directory: { profiles: async () => profiles },
     submit: {
       acted: (userId, deviceId) => void told.push(`acted ${userId} ${deviceId}`),
@@ -108,6 +115,7 @@ export async function aRoomHouse(options: RoomHouseOptions = {}): Promise<RoomHo
     clock,
     memberships,
     userSettings,
+    activeUsers,
     profiles,
     told,
     woken,

@@ -1,4 +1,5 @@
 import { Serial } from '../../src/base/serial.ts'
+import { createActiveUsers, type ActiveUsers } from '../../src/homeserver/active-users.ts'
 import { createDirectory, type AccountDirectory } from '../../src/homeserver/directory.ts'
 import { createStream } from '../../src/homeserver/stream.ts'
 import { createUserSettings, type UserSettingsSource } from '../../src/homeserver/user-settings.ts'
@@ -6,6 +7,7 @@ import type { Stream } from '../../src/ports/stream.ts'
 import { makeUserId, type DeviceId, type UserId } from '../../src/matrix/ids.ts'
 import type { JsonObject } from '../../src/matrix/json.ts'
 import type { Requester } from '../../src/ports/directory.ts'
+import type { Log } from '../../src/ports/log.ts'
 import type { Store } from '../../src/ports/store.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import { SERVER } from './accounts.ts'
@@ -17,6 +19,7 @@ export interface UserHouse {
   readonly stream: Stream
   readonly userSettings: UserSettingsSource
   readonly users: Serial<UserId>
+  readonly activeUsers: ActiveUsers
   readonly directory: AccountDirectory
   /** What presence and waiting requests were told, in order: `ignores @alice:hs.test …`, `woke @alice:hs.test rooms`. */
   readonly told: string[]
@@ -24,12 +27,13 @@ export interface UserHouse {
     profileChanged(userId: UserId, deviceId: DeviceId | null): void
     ignores(userId: UserId, ignored: readonly UserId[]): void
   }
+  readonly log: Pick<Log, 'error'>
   readonly wake: { users(userIds: Iterable<UserId>, topic: string): void }
 }
 
-export async function aUserHouse(): Promise<UserHouse> {
-  const store = createMemoryStore()
+export async function aUserHouse(store: Store = createMemoryStore()): Promise<UserHouse> {
   const stream = await createStream(store)
+  const users = new Serial<UserId>()
   const told: string[] = []
   const tell = (...words: readonly (string | null)[]): void => void told.push(words.map(String).join(' '))
   return {
@@ -37,7 +41,8 @@ export async function aUserHouse(): Promise<UserHouse> {
     told,
     stream,
     userSettings: createUserSettings({ store, stream, usersMax: 10 }),
-    users: new Serial<UserId>(),
+    users,
+    activeUsers: createActiveUsers({ users, store }),
     directory: createDirectory({
       store,
       clock: new ManualClock(),
@@ -49,6 +54,7 @@ export async function aUserHouse(): Promise<UserHouse> {
       profileChanged: (userId, deviceId) => tell('profileChanged', userId, deviceId),
       ignores: (userId, ignored) => tell('ignores', userId, ...ignored),
     },
+    log: { error: (_, message) => tell('fault', message) },
     wake: { users: (userIds, topic) => tell('woke', ...userIds, topic) },
   }
 }
