@@ -9,6 +9,7 @@ import type { RoomsPosition } from '../matrix/token.ts'
 import type { EventChunk, EventsAudience } from '../ports/event-section.ts'
 import { createMemoryStore } from '../store/memory.ts'
 import { EVENTS_MAX, readEvents, type EventStreamDeps } from './event-stream.ts'
+import type { StoredEvent } from './room-state.ts'
 
 const ALICE = aUser('alice')
 const BOB = aUser('bob')
@@ -221,31 +222,69 @@ describe('more than one answer holds', () => {
     ])
   })
 
-  test('a long stretch of which nothing may be shown is passed over within one answer', async () => {
-    const house = await aReadingHouse()
-    const roomId = await house.publicRoom('11', 'bob')
-    const scans: [number, number][] = []
-    const deps = {
+  /** Rooms that changed and that Bob has been in from the beginning, scanned as the test says. */
+  function scanned(
+    rooms: readonly string[],
+    scan: (room: string, after: number, upTo: number) => { at?: number[]; more: boolean; position: number },
+    steps = [{ pos: 5, value: 'join', eventId: '$join' }],
+  ): EventStreamDeps {
+    return {
       changes: { room: () => 300, receipts: () => 0, accountData: () => 0 },
-      roomHistory: { memberships: async () => [{ pos: 5, value: 'join', eventId: '$join' }] },
-      userRooms: { of: async () => [{ roomId, userId: BOB, membership: 'join', pos: 5 }] },
+      roomHistory: { memberships: async () => steps },
+      userRooms: {
+        of: async () => rooms.map((roomId) => ({ roomId, userId: BOB, membership: 'join', pos: 5 })),
+      },
       userSettings: { of: async () => ({ ignored: new Set(), blocksInvites: false }) },
       eventScan: {
-        scan: async ({ after, upTo }: { after: number; upTo: number }) => {
-          scans.push([after, upTo])
-          return { events: [], more: after < 200, position: after + 100 }
+        scan: async ({ roomId, after, upTo }: { roomId: string; after: number; upTo: number }) => {
+          const { at = [], ...found } = scan(roomId, after, upTo)
+          return { ...found, events: at.map((pos) => ({ row: { roomId, pos } })) }
         },
       },
+      eventReader: { read: async (events: StoredEvent[]) => events.map(({ row }) => ({ pos: row.pos })) },
       typing: { users: () => [], changed: () => 0, startPosition: 0 },
     } as unknown as EventStreamDeps
-    const audience = { requester: as('bob'), form: 'events' } as const
-    const window = { since: { stream: 10, typing: 0 }, now: { stream: 300, typing: 0 } }
+  }
+  const audience = { requester: as('bob'), form: 'events' } as const
+  const window = { since: { stream: 10, typing: 0 }, now: { stream: 300, typing: 0 } }
+
+  test('a long stretch of which nothing may be shown is passed over within one answer', async () => {
+    const scans: [number, number][] = []
+    const deps = scanned(['!one'], (_room, after, upTo) => {
+      scans.push([after, upTo])
+      return { more: after < 200, position: after + 100 }
+    })
     expect(await readEvents(deps, audience, window)).toEqual({ events: [], end: window.now })
     expect(scans).toEqual([
       [10, 300],
       [110, 300],
       [210, 300],
     ])
+  })
+
+  test('where one room could not be read to the end, the events of others behind that wait', async () => {
+    const deps = scanned(['!one', '!other'], (room, after) => {
+      if (room === '!one') return { at: [20, 90].filter((pos) => pos > after), more: false, position: 300 }
+      return after < 50 ? { at: [30], more: true, position: 50 } : { at: [60], more: false, position: 300 }
+    })
+    const first = await readEvents(deps, audience, window)
+    expect(first).toEqual({ events: [{ pos: 20 }, { pos: 30 }], end: { stream: 50, typing: 0 } })
+    const second = await readEvents(deps, audience, { since: first.end, now: window.now })
+    expect(second).toEqual({ events: [{ pos: 60 }, { pos: 90 }], end: window.now })
+  })
+
+  test('what happens after the end of the window is not looked at, the own leave neither', async () => {
+    const steps = [
+      { pos: 5, value: 'join', eventId: '$join' },
+      { pos: 320, value: 'leave', eventId: '$leave' },
+    ]
+    const scans: [number, number][] = []
+    const scan = (_room: string, after: number, upTo: number): { more: boolean; position: number } => {
+      scans.push([after, upTo])
+      return { more: false, position: upTo }
+    }
+    await readEvents(scanned(['!one'], scan, steps), audience, window)
+    expect(scans).toEqual([[10, 300]])
   })
 })
 
@@ -273,6 +312,17 @@ describe('typing, receipts, account data', () => {
     expect(bodiesOf((await eventsOf(house, since)).events)).toEqual(['m.room.member', 'm.typing'])
     types(house, 'bob', roomId)
     expect((await eventsOf(house, since, { name: 'carol' })).events).toEqual([])
+  })
+
+  test('who types and what is read is not told to who left', async () => {
+    const house = await aReadingHouse()
+    const roomId = await house.publicRoom('11', 'bob')
+    const eventId = await house.message('alice', roomId, 'hello')
+    await leave(house, 'bob', roomId)
+    const since = here(house)
+    types(house, 'alice', roomId)
+    await house.reading.receipts.report(as('alice'), roomId, [{ type: 'm.read', eventId, thread: '' }])
+    expect((await eventsOf(house, since)).events).toEqual([])
   })
 
   test('a client of an earlier process learns with the next news of a room that nobody types there', async () => {

@@ -164,7 +164,11 @@ describe('all rooms', () => {
     await house.state('alice', roomId, 'm.room.topic', { topic: 'later' })
     await house.message('alice', roomId, 'after')
     expect((await initial(house)).rooms).toEqual([])
-    const [room] = (await initial(house, { archived: true })).rooms
+    const eventId = await house.message('alice', roomId, 'unread')
+    await house.reading.receipts.report(as('alice'), roomId, [{ type: 'm.read', eventId, thread: '' }])
+    const { rooms, receipts } = await initial(house, { archived: true })
+    const [room] = rooms
+    expect(receipts).toEqual([])
     expect(room).toMatchObject({ room_id: roomId, membership: 'leave' })
     expect(bodiesOf(messagesOf(room).chunk).slice(-2)).toEqual(['before', 'm.room.member'])
     expect(messagesOf(room).end).not.toBe(END)

@@ -99,7 +99,7 @@ function windowOf(roomId: RoomId, { now }: InitialSyncQuery, leaving: HistorySte
     upTo: leaving?.pos ?? now.stream,
     baseline: null,
     isLimited: false,
-    ownLeave: leaving?.eventId ?? null,
+    ownLeave: null,
     hasState: true,
   }
 }
