@@ -21,7 +21,7 @@ export function rules(): Rule[] {
 /** Rule id → the test files that name it at the head of a test. */
 export function testedRules(): Map<string, Set<string>> {
   const tested = new Map<string, Set<string>>()
-  for (const { path, text } of sourceFiles('src', 'test')) {
+  for (const { path, text } of sourceFiles('src', 'client/src', 'test')) {
     if (!path.endsWith('.test.ts') && !path.startsWith('test/contract/')) continue
     for (const match of text.matchAll(RULED_NAME)) {
       for (const id of (match[2] ?? '').match(/[PR]-\d{3}[a-z]?/g) ?? []) {

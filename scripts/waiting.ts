@@ -11,7 +11,6 @@ export const WAITING: Readonly<Record<string, readonly string[]>> = {
   'presence lists': ['P-033', ...range('P', 43, 69), 'P-149'],
   'application services': ['P-150'],
   'presence between servers': range('P', 153, 204).filter((id) => id !== 'P-154'),
-  'the client package': range('P', 205, 213),
   'room federation': [
     'R-013',
     'R-014',

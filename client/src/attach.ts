@@ -1,7 +1,9 @@
-import { PresenceClient, type SharedOptions, type Sink, type Source } from './client.ts'
-import { systemClock, type Clock, type Millis } from './clock.ts'
+import { PresenceClient } from './client.ts'
+import { chance, systemClock, type Clock, type Millis } from './clock.ts'
 import { fields, presenceNews, type PresenceNews, type SyncNews } from './guards.ts'
+import type { SharedOptions } from './options.ts'
 import { RequestError, type Request } from './request.ts'
+import type { Sink, Source } from './source.ts'
 
 /** The part of matrix-js-sdk's `MatrixClient` that is used. */
 export interface MatrixClientLike {
@@ -39,7 +41,7 @@ const LISTS_INTERVAL_MS: Millis = 30_000
  * its next poll.
  */
 export function attachTo(matrixClient: MatrixClientLike, options: AttachOptions = {}): PresenceClient {
-  const { clock = systemClock, random = Math.random } = options
+  const { clock = systemClock, random = chance } = options
   const userId = matrixClient.getUserId()
   if (userId === null) throw new Error('The matrix-js-sdk client has no user')
   const source = new SdkSource(matrixClient, clock)

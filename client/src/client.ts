@@ -1,13 +1,14 @@
 import type { Clock, Millis, Timer } from './clock.ts'
 import { Emitter, type Unsubscribe } from './emitter.ts'
 import { features, fields, presenceStatus, type ListEntry, type SyncNews } from './guards.ts'
-import { IdleTimer, type IdleState } from './idle-timer.ts'
 import { PresenceLists } from './lists.ts'
-import { ChoiceMemory, type KeyStore } from './memory.ts'
+import { ChoiceMemory } from './memory.ts'
+import type { SharedOptions } from './options.ts'
 import { OwnPresence as OwnSide } from './own-presence.ts'
-import { CLIENT_API, RequestError, type Request } from './request.ts'
+import { onBrowserOnline, watchIdle } from './page.ts'
+import { RequestError, statusPath } from './request.ts'
+import type { Source } from './source.ts'
 import { Store } from './store.ts'
-import type { TabChannel } from './tabs.ts'
 import type {
   Connection,
   Features,
@@ -19,44 +20,6 @@ import type {
   SetPresence,
   UserPresence,
 } from './types.ts'
-
-/** What both kinds of client are told. */
-export interface SharedOptions {
-  /** A timer of yours, the setting of one of its own, or `false` for never idle. */
-  readonly idle?: IdleTimer | { readonly timeoutMs?: Millis } | false
-  /** Where the chosen state survives a reload: `localStorage` where there is one; null: nowhere. */
-  readonly storage?: KeyStore | null
-  /** 10 s. */
-  readonly unknownAfterMs?: Millis
-  readonly clock?: Clock
-  /** 0 ≤ x < 1. */
-  readonly random?: () => number
-  /** How the tabs of one user are reached; for tests. */
-  readonly channel?: () => TabChannel | null
-}
-
-/** Where news come from: an own sync loop or somebody else's. */
-export interface Source {
-  readonly request: Request
-  start(sink: Sink): void
-  stop(): void
-  /** `set_presence` from now on, with the next poll or at once. */
-  setPresence(value: string): void
-  /** The next news are to be all there is. */
-  forget(): void
-  retryNow(): void
-}
-
-export interface Sink {
-  /** Before the first news and after each loss; may throw as a request does. */
-  prepare(): Promise<void>
-  heard(news: SyncNews, isInitial: boolean): void
-  /** A request failed and will be tried again; `isSilence`: nothing was heard for a whole poll. */
-  failed(isSilence: boolean): void
-  unauthorized(): void
-  /** Presence lists may have changed without a word. */
-  reread(): void
-}
 
 export interface PresenceClientOptions extends Omit<SharedOptions, 'clock' | 'random'> {
   readonly userId: string
@@ -109,7 +72,7 @@ export class PresenceClient {
     this.#store.subscribeTo(userId, () => this.#heardOfOneself())
     this.#memory = new ChoiceMemory({ userId, storage, channel })
     this.#own = new OwnSide({
-      path: this.#statusPath(userId),
+      path: statusPath(userId),
       request: source.request,
       clock,
       random,
@@ -142,7 +105,12 @@ export class PresenceClient {
     if (this.#ends.length > 0) return
     this.#become('connecting')
     this.#memory.start((choice) => this.#own.follow(choice))
-    const stopIdle = this.#startIdle()
+    const stopIdle = watchIdle({
+      idle: this.#idleOption,
+      clock: this.#clock,
+      name: `adsum-idle ${this.userId}`,
+      tell: (isIdle, reports) => this.#own.idle(isIdle, reports),
+    })
     this.#own.start()
     this.#source.start({
       prepare: () => this.#prepare(),
@@ -216,7 +184,7 @@ export class PresenceClient {
 
   /** Asks for the exact last activity. Rejects with `RequestError` 403 or 404 if the user may not be seen. */
   async fetchPresence(userId: string): Promise<UserPresence> {
-    const body = await this.#source.request('GET', this.#statusPath(userId))
+    const body = await this.#source.request('GET', statusPath(userId))
     this.#store.hear(presenceStatus(userId, body), this.#clock.now())
     return this.#store.get(userId)
   }
@@ -263,23 +231,6 @@ export class PresenceClient {
 
   setPolicy(policy: InvitePolicy): Promise<void> {
     return this.#listed(() => this.#lists.setPolicy(policy))
-  }
-
-  #startIdle(): () => void {
-    const option = this.#idleOption
-    const isBrowser = (globalThis as { window?: unknown }).window !== undefined
-    if (option === false || (option === undefined && !isBrowser)) return () => {}
-    const timer =
-      option instanceof IdleTimer
-        ? option
-        : new IdleTimer({ ...option, clock: this.#clock, name: `adsum-idle ${this.userId}` })
-    const tell = (state: IdleState): void => this.#own.idle(state === 'idle', timer.isReporter)
-    tell(timer.state)
-    const off = timer.subscribe(tell)
-    return () => {
-      off()
-      if (timer !== option) timer.stop()
-    }
   }
 
   async #prepare(): Promise<void> {
@@ -362,8 +313,8 @@ export class PresenceClient {
   /** The old surface tells oneself the truth about `hidden`. */
   async #readOwn(): Promise<void> {
     const path = this.#features.hidden
-      ? `/_matrix/client/api/v1/presence/${encodeURIComponent(this.userId)}/status`
-      : this.#statusPath(this.userId)
+      ? statusPath(this.userId, '/_matrix/client/api/v1')
+      : statusPath(this.userId)
     const body = fields(await this.#source.request('GET', path))
     const { state } = this.#own.choice
     const isHidden = body['presence'] === 'hidden'
@@ -420,10 +371,6 @@ export class PresenceClient {
     this.#catchUp()
   }
 
-  #statusPath(userId: string): string {
-    return `${CLIENT_API}/presence/${encodeURIComponent(userId)}/status`
-  }
-
   #become(connection: Connection): void {
     if (connection === this.#connection) return
     this.#connection = connection
@@ -450,16 +397,4 @@ export class PresenceClient {
     this.#isTouched = this.#depth > 0
     if (!this.#isTouched) this.#anything.emit()
   }
-}
-
-/** A browser that is back on the network. */
-function onBrowserOnline(listener: () => void): () => void {
-  const { window } = globalThis as {
-    window?: {
-      addEventListener?(type: 'online', listener: () => void): void
-      removeEventListener?(type: 'online', listener: () => void): void
-    }
-  }
-  window?.addEventListener?.('online', listener)
-  return () => window?.removeEventListener?.('online', listener)
 }

@@ -18,3 +18,6 @@ export const systemClock: Clock = {
     return { cancel: () => clearTimeout(timer) }
   },
 }
+
+/** 0 ≤ x < 1; for jitter, nothing secret. */
+export const chance = (): number => Math.random()

@@ -1,7 +1,9 @@
-import { PresenceClient, type SharedOptions, type Sink, type Source } from './client.ts'
-import { systemClock } from './clock.ts'
+import { PresenceClient } from './client.ts'
+import { chance, systemClock } from './clock.ts'
 import { syncNews } from './guards.ts'
+import type { SharedOptions } from './options.ts'
 import { createRequest, type OnUnauthorized } from './request.ts'
+import type { Sink, Source } from './source.ts'
 import { SyncLoop } from './sync-loop.ts'
 
 export interface CreateOptions extends SharedOptions {
@@ -21,7 +23,7 @@ export interface CreateOptions extends SharedOptions {
 
 /** A client with its own sync loop, for any Matrix homeserver. Begins with `start()`. */
 export function createPresenceClient(options: CreateOptions): PresenceClient {
-  const { userId, clock = systemClock, random = Math.random, members = false, background = false } = options
+  const { userId, clock = systemClock, random = chance, members = false, background = false } = options
   const request = createRequest({
     baseUrl: options.baseUrl,
     accessToken: options.accessToken,

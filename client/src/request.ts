@@ -43,6 +43,10 @@ export interface RequestsOptions {
 
 export const CLIENT_API = '/_matrix/client/v3'
 
+export function statusPath(userId: string, surface: string = CLIENT_API): string {
+  return `${surface}/presence/${encodeURIComponent(userId)}/status`
+}
+
 const TIMEOUT_MS: Millis = 30_000
 /** A server may not send us away for longer. */
 const RETRY_AFTER_MAX_MS: Millis = 3_600_000

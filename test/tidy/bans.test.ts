@@ -10,6 +10,8 @@ interface Ban {
   readonly except: readonly string[]
 }
 
+const TESTS = /\.test\.tsx?$|\/support\//
+
 const BANS: readonly Ban[] = [
   {
     what: /\bDate\.now\b|\bnew Date\b|\bperformance\.|\bsetTimeout\b|\bsetInterval\b|process\.hrtime/,
@@ -24,9 +26,18 @@ const BANS: readonly Ban[] = [
     except: ['src/base/random.ts'],
   },
   {
+    what: /\bDate\.now\b|\bnew Date\b|\bperformance\.|\bsetTimeout\b|\bsetInterval\b|Math\.random/,
+    instead: 'take a Clock or `random` (client/src/clock.ts)',
+    under: ['client/'],
+    except: [
+      'client/src/clock.ts',
+      ...sourceFiles('client/src').flatMap(({ path }) => (TESTS.test(path) ? [path] : [])),
+    ],
+  },
+  {
     what: /\bconsole\./,
-    instead: 'take a Log (ports/log.ts)',
-    under: ['src/'],
+    instead: 'take a Log (ports/log.ts); a library writes nothing',
+    under: ['src/', 'client/'],
     except: [],
   },
   {
@@ -38,19 +49,19 @@ const BANS: readonly Ban[] = [
   {
     what: /\bexport default\b/,
     instead: 'export by name',
-    under: ['src/'],
+    under: ['src/', 'client/'],
     except: [],
   },
   {
     what: /\bas any\b|: any\b|<any>/,
     instead: 'unknown, and a check',
-    under: ['src/', 'test/', 'scripts/', 'bench/'],
+    under: ['src/', 'client/', 'test/', 'scripts/', 'bench/'],
     except: ['test/tidy/bans.test.ts'],
   },
   {
     what: /\b(?:Manager|Helper|Util)s?\b/,
     instead: 'name what it is (DESIGN §4)',
-    under: ['src/'],
+    under: ['src/', 'client/'],
     except: [],
   },
   {
@@ -62,12 +73,12 @@ const BANS: readonly Ban[] = [
   {
     what: /\btest\.only\b|\bdescribe\.only\b|\bit\.only\b|\btest\.skip\b|\bit\.skip\b|\.todo\(/,
     instead: 'run it, or take it out and say so',
-    under: ['src/', 'test/'],
+    under: ['src/', 'client/', 'test/'],
     except: [],
   },
 ]
 
-const files = sourceFiles('src', 'test', 'scripts', 'bench')
+const files = sourceFiles('src', 'client/src', 'test', 'scripts', 'bench')
 
 for (const ban of BANS) {
   test(`${ban.what.source} is not used under ${ban.under.join(', ')}: ${ban.instead}`, () => {
@@ -86,14 +97,14 @@ for (const ban of BANS) {
 test('source files stay under 400 lines', () => {
   const long = files.filter(
     ({ path, text }) =>
-      path.startsWith('src/') && !path.endsWith('.test.ts') && text.split('\n').length > 401,
+      /^(?:client\/)?src\//.test(path) && !path.endsWith('.test.ts') && text.split('\n').length > 401,
   )
   expect(long.map(({ path }) => path)).toEqual([])
 })
 
 test('no leftover marks of unfinished work', () => {
   const marked = files.filter(
-    ({ path, text }) => path.startsWith('src/') && /\b(?:TODO|FIXME|XXX|HACK)\b/.test(text),
+    ({ path, text }) => /^(?:client\/)?src\//.test(path) && /\b(?:TODO|FIXME|XXX|HACK)\b/.test(text),
   )
   expect(marked.map(({ path }) => path)).toEqual([])
 })

@@ -61,6 +61,19 @@ test('packages are imported only where the layer table says', () => {
   expect(wrong).toEqual([])
 })
 
+test('the client package imports nothing but itself, and React where its hooks are', () => {
+  const wrong: string[] = []
+  for (const file of sourceFiles('client/src')) {
+    if (/\.test\.tsx?$|\/support\//.test(file.path)) continue
+    for (const { target, isLocal } of importsOf(file)) {
+      const isOwn = isLocal && target.startsWith('client/src/') && !/\.test\.|\/support\//.test(target)
+      if (!isOwn && !(target === 'react' && file.path === 'client/src/react.ts'))
+        wrong.push(`${file.path} imports ${target}`)
+    }
+  }
+  expect(wrong).toEqual([])
+})
+
 test('every folder of src has its row in the table', () => {
   expect(
     [...new Set(sources.map(({ path }) => layerOf(path)))].filter((layer) => !(layer in MAY_IMPORT)),
