@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ROOM_VERSIONS } from '../matrix/room-version/index.ts'
 import { readConfig, type ConfigSources } from './config.ts'
 import { dumpConfig, generateConfig } from './options-text.ts'
-import { allOptions, type Config } from './options.ts'
+import { allOptions, OPTIONS, type Config } from './options.ts'
 
 let folder: string
 
@@ -235,4 +236,8 @@ test('an open server that others can reach is warned of', () => {
   expect(
     warnings('server_name: example.org\nregistration: { enabled: no }\nlisteners: [{ port: 1, bind: "::" }]'),
   ).toBe(0)
+})
+
+test('R-001 rooms can be made in every version that this server knows', () => {
+  expect(OPTIONS.default_room_version.of).toEqual(ROOM_VERSIONS.map(({ id }) => id))
 })

@@ -1,4 +1,5 @@
 import type { ServerName } from '../matrix/ids.ts'
+import { DEFAULT_ROOM_VERSION } from '../matrix/room-version/index.ts'
 import { INVITE_POLICIES } from '../matrix/presence-list.ts'
 
 /**
@@ -220,7 +221,7 @@ export const OPTIONS = {
       per_second: { ...RATE, default: 0.3, about: RATE_ABOUT },
     },
     create: {
-      burst: { ...BURST, default: 10, about: `New rooms, per user. ${BURST_ABOUT}` },
+      burst: { ...BURST, default: 10, about: `New rooms and aliases, per user. ${BURST_ABOUT}` },
       per_second: { ...RATE, default: 0.2, about: RATE_ABOUT },
     },
     list: {
@@ -235,11 +236,15 @@ export const OPTIONS = {
       burst: { ...BURST, default: 5, about: `Changes of one’s own presence, per user. ${BURST_ABOUT}` },
       per_second: { ...RATE, default: 0.2, about: RATE_ABOUT },
     },
+    search: {
+      burst: { ...BURST, default: 20, about: `Searches for users and rooms, per user. ${BURST_ABOUT}` },
+      per_second: { ...RATE, default: 2, about: RATE_ABOUT },
+    },
   },
   default_room_version: {
     type: 'choice',
     of: ['6', '7', '8', '9', '10', '11', '12'],
-    default: '11',
+    default: DEFAULT_ROOM_VERSION,
     about: 'The version of new rooms whose creator asks for none.',
   },
   log: {

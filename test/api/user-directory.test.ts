@@ -81,4 +81,16 @@ describe('POST /user_directory/search', () => {
     })
     expect(anonymous.status).toBe(401)
   })
+
+  test('§5.9 searches look at everybody, so they are limited, together with those of the room directory', async () => {
+    const search = { burst: 2, per_second: 1 }
+    server = await startServer({ config: { rate_limits: { enabled: true, search } } })
+    const alice = await server.registers('alice')
+    await found(alice, 'bob')
+    await alice.ok('POST', '/v3/publicRooms', { body: { filter: { generic_search_term: 'bob' } } })
+    const reply = await alice.request('POST', '/v3/user_directory/search', { body: { search_term: 'bob' } })
+    expect([reply.status, reply.body['errcode']]).toEqual([429, 'M_LIMIT_EXCEEDED'])
+    await server.clock.advance(1_000)
+    expect(await found(alice, 'bob')).toEqual([])
+  })
 })

@@ -32,6 +32,8 @@ export function aliasesRoutes({ aliases, serverName }: AliasesRoutesDeps): Route
       path: '/directory/room/:alias',
       under: EVERYWHERE,
       auth: 'member',
+      // All aliases are kept in memory.
+      limit: 'create',
       body: aliasBody,
       handle: async ({ requester, params, body }) => {
         const roomId = parseRoomId(body.room_id)

@@ -50,6 +50,7 @@ function listRoutes({ publicRooms, serverName }: PublicRoomsRoutesDeps): Route[]
       path: '/publicRooms',
       under: EVERYWHERE,
       auth: 'user',
+      limit: 'search',
       body: searchBody,
       emptyBody: true,
       handle: ({ query, body }): Promise<PublicRoomsPage> => {

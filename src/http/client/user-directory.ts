@@ -15,6 +15,7 @@ export function userDirectoryRoutes({ userDirectory }: { readonly userDirectory:
       path: '/user_directory/search',
       under: MODERN,
       auth: 'member',
+      limit: 'search',
       body: searchBody,
       handle: async ({ requester, body }) => {
         const limit = Math.min(body.limit ?? LIMIT_DEFAULT, LIMIT_MAX)
