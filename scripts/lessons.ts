@@ -41,7 +41,7 @@ export const LESSONS: readonly Lesson[] = [
     trap: 'an application service sets presence outside its namespace',
     waitsFor: 'application services',
   },
-  { id: 'L-21', trap: 'invites are accepted by the server, grants never end', waitsFor: 'presence lists' },
+  { id: 'L-21', trap: 'invites are accepted by the server, grants never end' },
   { id: 'L-22', trap: 'the tests are green and the timers do not exist' },
 ]
 
