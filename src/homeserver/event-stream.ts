@@ -96,7 +96,7 @@ async function findStretches(
   const stretches: RoomStretch[] = []
   for (const { roomId, userId, membership, pos } of rows) {
     if (changes.room(roomId) <= since || (membership !== 'join' && pos <= since)) continue
-    const steps = (await roomHistory.memberships(roomId, userId)).filter((step) => step.pos <= now)
+    const steps = await roomHistory.memberships(roomId, userId)
     const first =
       stepAt(steps, since)?.value === 'join' ? since + 1 : steps.find((step) => step.pos > since)?.pos
     const last = steps.at(-1)

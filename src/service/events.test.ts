@@ -4,11 +4,14 @@ import type { DeviceId, UserId } from '../matrix/ids.ts'
 import type { EventSection } from '../ports/event-section.ts'
 import type { WakeTopic } from '../ports/wake.ts'
 import { createEvents, type EventsBody, type EventsRequest } from './events.ts'
+import type { NewsWindow } from './presence-list-news.ts'
 import type { PresenceQuery } from './presence-section.ts'
 import { createWakeups } from './wakeups.ts'
 
 const ALICE = '@alice:home.example' as UserId
+const BOB = '@bob:home.example' as UserId
 const PHONE = 'PHONE' as DeviceId
+const INVITE = 'dev.adsum.presence_lists.invite'
 const FROM = 'a1_life_5_7_0'
 
 type RoomsWindow = Parameters<EventSection['read']>[1]
@@ -21,8 +24,11 @@ function world(options: { fraction?: number } = {}) {
   const windows: RoomsWindow[] = []
   const looks: string[] = []
   const queries: PresenceQuery[] = []
+  const listWindows: NewsWindow[] = []
+  const endings: unknown[] = []
   const state = {
     rooms: 0,
+    lists: false,
     presence: false,
     seq: 5,
     presenceEnd: 5,
@@ -47,7 +53,10 @@ function world(options: { fraction?: number } = {}) {
         return {
           isEmpty: !state.presence,
           position: { seq: state.presenceEnd, skip: 0 },
-          events: async () => (state.presence ? [{ type: 'm.presence' }] : []),
+          events: async (ended) => {
+            endings.push(ended)
+            return state.presence ? [{ type: 'm.presence' }] : []
+          },
         }
       },
     },
@@ -66,7 +75,12 @@ function world(options: { fraction?: number } = {}) {
       int: () => 0,
       fraction: () => options.fraction ?? 0.5,
     },
-    lists: { read: async () => ({ events: [], ended: [] }) },
+    lists: {
+      read: async (_userId, pairs) => {
+        listWindows.push(pairs)
+        return { events: state.lists ? [{ type: INVITE }] : [], ended: pairs.upTo < 12 ? [] : [BOB] }
+      },
+    },
     epoch: 'life',
     pollMaxMs: 300_000,
   })
@@ -80,7 +94,7 @@ function world(options: { fraction?: number } = {}) {
       ...over,
     })
   const wake = (topic: WakeTopic): void => wakeups.users([ALICE], topic)
-  return { clock, wakeups, streams, windows, looks, queries, state, request, wake }
+  return { clock, wakeups, streams, windows, looks, queries, listWindows, endings, state, request, wake }
 }
 
 /** The answer once it is there, else null. */
@@ -144,6 +158,17 @@ describe('what it answers', () => {
       end: 'a1_life_6_9_0',
       chunk: [{ type: 'm.room.message' }, { type: 'm.room.message' }, { type: 'm.presence' }],
     })
+  })
+
+  test('P-065 P-069 what became of presence invites is part of it, up to where the rooms were read', async () => {
+    const { request, state, listWindows, endings } = world()
+    Object.assign(state, { lists: true, presence: true, presenceEnd: 6, stream: 12, roomsEnd: 9 })
+    const { chunk, end } = await request({ timeoutMs: 0 })
+    expect(chunk).toEqual([{ type: INVITE }, { type: 'm.presence' }])
+    expect(end).toBe('a1_life_6_9_0')
+    expect(listWindows[0]).toEqual({ after: 7, upTo: 9, withPending: false })
+    // Whom one does not follow any more may be owed an offline; presence is read up to now.
+    expect(endings).toEqual([[BOB]])
   })
 
   test('P-072 nothing to tell does not move the client on, though the server moved', async () => {

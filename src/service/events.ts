@@ -6,7 +6,7 @@ import { formatSyncToken, parseSyncToken, type RoomsPosition, type SyncToken } f
 import type { EventsAudience, EventSection } from '../ports/event-section.ts'
 import type { Loop } from './loop.ts'
 import { poll } from './poll.ts'
-import type { PresenceListNews } from './presence-list-news.ts'
+import type { NewsOfPairs, PresenceListNews } from './presence-list-news.ts'
 import type { PresenceSection } from './presence-section.ts'
 import type { Wakeups } from './wakeups.ts'
 
@@ -141,9 +141,12 @@ async function readFrom(deps: EventsDeps, audience: EventsAudience, from: SyncTo
   const query = { viewer: requester.userId, filter: {}, fullState: false, form }
   const presence = deps.presence.window(query, from)
   const rooms = await deps.rooms.read(audience, { since: from.rooms, now })
-  const pairs = { after: from.rooms.stream, upTo: rooms.end.stream, withPending: false }
-  const news = await deps.lists.read(requester.userId, pairs)
-  const chunk = [...rooms.events, ...news.events, ...(await presence.events(news.ended))]
+  const newsUpTo = (upTo: number): Promise<NewsOfPairs> =>
+    deps.lists.read(requester.userId, { after: from.rooms.stream, upTo, withPending: false })
+  const news = await newsUpTo(rooms.end.stream)
+  // Presence is told as of now, also where the rooms are cut short.
+  const { ended } = rooms.end.stream === now.stream ? news : await newsUpTo(now.stream)
+  const chunk = [...rooms.events, ...news.events, ...(await presence.events(ended))]
   return {
     chunk,
     isEmpty: chunk.length === 0,

@@ -4,6 +4,7 @@ import type { PresenceView, UserNum } from '../engine/types.ts'
 import type { DeviceId, RoomId, UserId } from '../matrix/ids.ts'
 import type { InitialSyncQuery } from '../ports/event-section.ts'
 import { createInitialSync } from './initial-sync.ts'
+import type { NewsWindow } from './presence-list-news.ts'
 import type { PresenceQuery } from './presence-section.ts'
 
 const [ALICE, BOB, CAROL, DAVE] = ['alice', 'bob', 'carol', 'dave'].map(
@@ -29,6 +30,7 @@ function world(views: ReadonlyMap<UserId, PresenceView> = new Map()) {
   const state = { seq: 5, stream: 7 }
   const asked: InitialSyncQuery[] = []
   const windows: [PresenceQuery, unknown][] = []
+  const listWindows: NewsWindow[] = []
   const moveOn = async (): Promise<void> => {
     Object.assign(state, { seq: 6, stream: 8 })
     await settle(1)
@@ -61,26 +63,32 @@ function world(views: ReadonlyMap<UserId, PresenceView> = new Map()) {
         return { info: { room_id: ROOM }, receipts: [], members: [ALICE, BOB, CAROL, DAVE] }
       },
     },
-    lists: { read: async () => ({ events: [], ended: [] }) },
+    lists: {
+      read: async (_userId, pairs) => {
+        listWindows.push(pairs)
+        return { events: [{ type: 'dev.adsum.presence_lists.invite' }], ended: [] }
+      },
+    },
     epoch: 'life',
   })
   const requester = { userId: ALICE, deviceId: 'PHONE' as DeviceId, guest: false, admin: false }
-  return { initialSync, requester, asked, windows }
+  return { initialSync, requester, asked, windows, listWindows }
 }
 
 describe('initialSync', () => {
   test('P-075 P-076 its end is one moment of presence and rooms, and everything is read as of it', async () => {
-    const { initialSync, requester, asked, windows } = world()
+    const { initialSync, requester, asked, windows, listWindows } = world()
     const body = await initialSync.all({ requester, form: 'api/v1', limit: 3, archived: false })
     expect(body).toEqual({
       end: 'a1_life_5_7_0',
       presence: [{ type: 'm.presence' }],
-      'dev.adsum.presence_lists': [],
+      'dev.adsum.presence_lists': [{ type: 'dev.adsum.presence_lists.invite' }],
       rooms: [{ room_id: ROOM }],
       receipts: [],
       account_data: [],
     })
     expect(asked).toMatchObject([{ end: body.end, now: { stream: 7 }, limit: 3, form: 'api/v1' }])
+    expect(listWindows).toMatchObject([{ after: null, upTo: 7 }])
     expect(windows).toEqual([[{ viewer: ALICE, filter: {}, fullState: false, form: 'api/v1' }, null]])
   })
 

@@ -56,6 +56,12 @@ async function endOf(who: Actor): Promise<string> {
   return (await initialSync(who))['end'] as string
 }
 
+/** An invite into the first one's presence list. */
+async function asks(who: Actor, other: Actor): Promise<void> {
+  const path = `/r0/presence/list/${encodeURIComponent(who.userId)}`
+  await who.ok('POST', path, { body: { invite: [other.userId] } })
+}
+
 function presenceIn(chunk: readonly JsonObject[]): JsonObject[] {
   return chunk.filter(({ type }) => type === 'm.presence')
 }
@@ -237,6 +243,31 @@ describe.each(SURFACES)('on %s', (surface) => {
             ['offline', 'offline'],
           ],
     )
+  })
+
+  test('P-065 P-069 presence invites end a wait, in the chunk and without a room', async () => {
+    const { alice, bob } = await company()
+    const waiting = streams(bob, await endOf(bob), {}, surface)
+    await server.parked(1)
+    await asks(alice, bob)
+    await waiting.done
+    const { chunk, end } = answerOf(waiting)
+    expect(chunk).toEqual([
+      {
+        type: 'dev.adsum.presence_lists.invite',
+        sender: alice.userId,
+        content: {
+          observer_user: alice.userId,
+          observed_user: bob.userId,
+          direction: 'incoming',
+          state: 'pending',
+          ts: server.clock.now(),
+        },
+      },
+    ])
+    expect((await events(bob, end, {}, surface)).chunk).toEqual([])
+    // Who begins anew has what is pending.
+    expect((await initialSync(bob, surface))['dev.adsum.presence_lists']).toEqual(chunk)
   })
 
   test('room events carry their sender as the surface has it, and their age', async () => {
