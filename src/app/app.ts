@@ -3,11 +3,11 @@ import { fileURLToPath } from 'node:url'
 import type { Listener } from '../http/server.ts'
 import { readPage, type Page } from '../http/web/page.ts'
 import type { Store } from '../ports/store.ts'
-import { openSqliteStore } from '../store/sqlite/open.ts'
 import { PASSWORD_COSTS } from './bounds.ts'
 import type { RunningApp, Surroundings } from './cli.ts'
 import type { HomeserverDeps } from './compose-homeserver.ts'
 import { compose, type Composition } from './compose.ts'
+import { openStore } from './open-store.ts'
 import type { Config } from './options.ts'
 import { loadSigningKey } from './signing-key.ts'
 
@@ -117,8 +117,4 @@ async function stop({ http, presence, homeserver, listExpiry }: Composition): Pr
   presence.loop.stop()
   await homeserver.close()
   await presence.persist.close()
-}
-
-function openStore({ database }: Config): Promise<Store> {
-  return openSqliteStore({ path: database.url.slice('sqlite:'.length) })
 }

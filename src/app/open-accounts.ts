@@ -2,10 +2,10 @@ import { createStream } from '../homeserver/stream.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
 import type { Wake } from '../ports/wake.ts'
 import { createRateLimits } from '../service/rate-limit.ts'
-import { openSqliteStore } from '../store/sqlite/open.ts'
 import { BOUNDS, PASSWORD_COSTS } from './bounds.ts'
 import type { OpenAccounts, Surroundings } from './cli.ts'
 import { composeHomeserver } from './compose-homeserver.ts'
+import { openStore } from './open-store.ts'
 import { loadSigningKey } from './signing-key.ts'
 
 const NOTHING = (): void => {}
@@ -26,7 +26,7 @@ const SILENT_WAKE: Wake = { users: NOTHING, ended: NOTHING }
 /** The accounts of the database without a server around them; fails with a sentence while a server has it open. */
 export async function openAccounts(deps: Surroundings): Promise<OpenAccounts> {
   const { config, clock, random } = deps
-  const store = await openSqliteStore({ path: config.database.url.slice('sqlite:'.length) })
+  const store = await openStore(config)
   const homeserver = await composeHomeserver({
     ...deps,
     store,

@@ -104,6 +104,8 @@ export async function createAliases(deps: AliasesDeps): Promise<Aliases> {
       const row = rows.get(alias)
       if (row === undefined) throw refuse.notFound('There is no such alias')
       if (!(await mayDrop(deps, requester, row))) throw refuse.forbidden('You may not delete this alias')
+      // Another may have dropped it meanwhile, and a third taken the name.
+      if (rows.get(alias) !== row) throw refuse.notFound('There is no such alias')
       await store.commit([{ drop: 'aliases', where: { alias } }])
       rows.delete(alias)
       await unname(deps, requester, row)

@@ -246,6 +246,15 @@ function tell(deps: RoomWriterDeps, { author, prepared }: Commit, stored: readon
     if (wasJoined && !isJoined) submit.left(roomId, userId)
   })
   if (author.acted !== null) submit.acted(author.acted.userId, author.acted.deviceId)
-  for (const userId of memberships.joinedMembers(roomId)) concerned.add(userId)
-  wake.users(concerned, 'rooms')
+  wake.users(joinedAnd(concerned, roomId, memberships), 'rooms')
+}
+
+/** Not gathered first: the room may be big. */
+function* joinedAnd(
+  others: Iterable<UserId>,
+  roomId: RoomId,
+  memberships: Memberships,
+): Generator<UserId, void, undefined> {
+  yield* memberships.joinedMembers(roomId)
+  for (const userId of others) if (!memberships.isJoined(roomId, userId)) yield userId
 }
