@@ -203,6 +203,28 @@ describe('ceasing to see', () => {
     expect(kit.hears('carol')).toEqual(['bob offline'])
   })
 
+  test('P-146 who came after the viewer left, and left again, was never there', () => {
+    const kit = roommates()
+    kit.leaves('room', 'bob')
+    kit.joins('room', 'dave')
+    kit.leaves('room', 'dave')
+    expect(kit.hears('bob')).toEqual(['alice offline', 'carol offline'])
+    kit.joins('room', 'dave')
+    kit.leaves('room', 'dave')
+    kit.joins('room', 'bob')
+    expect(kit.hears('bob')).toEqual(['alice online', 'carol online'])
+    kit.leaves('room', 'bob')
+    expect(kit.hears('bob')).toEqual(['alice offline', 'carol offline'])
+  })
+
+  test('P-087 who was lost before is not lost again when the viewer leaves, too', () => {
+    const kit = roommates()
+    kit.leaves('room', 'alice')
+    expect(kit.hears('bob')).toEqual(['alice offline'])
+    kit.leaves('room', 'bob')
+    expect(kit.hears('bob')).toEqual(['carol offline'])
+  })
+
   test('P-146 a member who left, and another who left later, and one who came back', () => {
     const kit = roommates()
     kit.leaves('room', 'bob')
