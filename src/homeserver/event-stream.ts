@@ -11,12 +11,12 @@ import type { EventTest } from './event-filter.ts'
 import type { EventReader } from './event-reader.ts'
 import type { EventScan } from './event-scan.ts'
 import type { HistoryView } from './history-visibility.ts'
-import type { UserRooms } from './room-access.ts'
 import { stepAt, type HistoryStep, type RoomHistory } from './room-history.ts'
 import type { Receipt } from './room-receipts.ts'
 import { ephemeralEvents, type EphemeralQuery } from './room-section-ephemeral.ts'
 import type { StoredEvent } from './room-state.ts'
 import type { Typing } from './typing.ts'
+import type { UserRooms } from './user-rooms.ts'
 import { showsInvite, type UserSettings, type UserSettingsSource } from './user-settings.ts'
 
 /** Room events of one answer; the rest comes with the next. */

@@ -11,16 +11,14 @@ import type { EventScan } from './event-scan.ts'
 import { admitsInvites, ephemeralWithRoom, inForm } from './event-stream.ts'
 import type { HistoryViewSource } from './history-visibility.ts'
 import type { Memberships } from './memberships.ts'
-import { lastLeaving, type UserRooms } from './room-access.ts'
-import { stepAt, type HistoryStep, type RoomHistory } from './room-history.ts'
+import { inTurns } from './in-turns.ts'
+import { lastLeaving, stepAt, type HistoryStep, type RoomHistory } from './room-history.ts'
 import type { RoomReceipts } from './room-receipts.ts'
 import { readTimeline } from './room-section-timeline.ts'
 import { transition, type RoomWindow } from './room-section-transitions.ts'
 import type { RoomStates, StoredEvent } from './room-state.ts'
+import type { UserRooms } from './user-rooms.ts'
 import type { UserSettings, UserSettingsSource } from './user-settings.ts'
-
-/** Rooms read before other requests get their turn. */
-const ROOMS_PER_TURN = 32
 
 export interface InitialSyncDeps {
   readonly store: Pick<Store, 'accountDataBetween'>
@@ -53,8 +51,7 @@ export async function readInitialRooms(
   const reading = await readingFor(deps, query)
   const rooms: RoomInfo[] = []
   const receipts: ClientEvent[] = []
-  for (const [index, row] of (await deps.userRooms.of(query.requester.userId)).entries()) {
-    if (index % ROOMS_PER_TURN === ROOMS_PER_TURN - 1) await nextTurn()
+  for await (const row of inTurns(await deps.userRooms.of(query.requester.userId))) {
     const info = await roomOf(deps, reading, row)
     if (info === null) continue
     rooms.push(info)
@@ -215,8 +212,4 @@ async function readReceipts(
 ): Promise<ClientEvent[]> {
   const receipts = [...(await roomReceipts.of(roomId)).all()].filter(({ pos }) => pos <= now.stream)
   return ephemeralWithRoom({ roomId, reader: requester.userId, typing: null, receipts })
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }

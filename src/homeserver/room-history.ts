@@ -25,6 +25,12 @@ export function stepAt(steps: readonly HistoryStep[], pos: number): HistoryStep 
   return steps.findLast((step) => step.pos <= pos)
 }
 
+/** The step by which the user was no longer joined, or null if he never was. */
+export function lastLeaving(steps: readonly HistoryStep[]): HistoryStep | null {
+  const joined = steps.findLastIndex((step) => step.value === 'join')
+  return joined < 0 ? null : (steps[joined + 1] ?? null)
+}
+
 const MEMBER = 'm.room.member'
 const VISIBILITY = 'm.room.history_visibility'
 

@@ -1,7 +1,6 @@
 import type { EventId, RoomId } from '../matrix/ids.ts'
 import type { Row } from '../ports/store.ts'
-import { lastLeaving } from './room-access.ts'
-import { stepAt, type HistoryStep } from './room-history.ts'
+import { lastLeaving, stepAt, type HistoryStep } from './room-history.ts'
 
 /** What one room's part of a sync answer covers (ROOMS-SPEC §6.5, §6.6). */
 export interface RoomWindow {

@@ -8,7 +8,7 @@ import type { Stream } from '../ports/stream.ts'
 import type { SyncQuery, SyncSection, SyncWindow } from '../ports/sync-section.ts'
 import { admitsRoom, matchesRoom, matchesTypeOnly } from './event-filter.ts'
 import type { KeyCountsSource } from './key-counts.ts'
-import type { UserRooms } from './room-access.ts'
+import { inTurns } from './in-turns.ts'
 import type { HistoryStep, RoomHistory } from './room-history.ts'
 import type { Receipt } from './room-receipts.ts'
 import {
@@ -20,10 +20,8 @@ import {
 } from './room-section-rooms.ts'
 import { transition, type Transition } from './room-section-transitions.ts'
 import { strippedStateFor } from './stripped-state.ts'
+import type { UserRooms } from './user-rooms.ts'
 import { showsInvite, type UserSettings, type UserSettingsSource } from './user-settings.ts'
-
-/** Rooms read before other requests get their turn. */
-const ROOMS_PER_TURN = 32
 
 export interface RoomSectionDeps extends RoomBodiesDeps {
   readonly store: RoomBodiesDeps['store'] & Pick<Store, 'accountDataBetween' | 'receiptsBetween'>
@@ -206,8 +204,7 @@ async function readRooms(
   found: readonly Transition[],
 ): Promise<Rooms> {
   const rooms: Rooms = { join: {}, invite: {}, knock: {}, leave: {} }
-  for (const [index, one] of found.entries()) {
-    if (index % ROOMS_PER_TURN === ROOMS_PER_TURN - 1) await nextTurn()
+  for await (const one of inTurns(found)) {
     switch (one.section) {
       case 'join': {
         const body = await joinedRoomBody(deps, query, one.window, one.isNew)
@@ -243,8 +240,4 @@ async function addStripped(
   const invite = state.get('m.room.member', userId)
   if (invite !== undefined && showsInvite(settings, invite.row.sender))
     rooms.invite[roomId] = { invite_state: { events } }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }
