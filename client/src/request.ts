@@ -92,6 +92,8 @@ export function createRequest({
         },
         body: options.body === undefined ? null : JSON.stringify(options.body),
         signal: timeout.signal,
+        // Else a browser lets the poll of one tab wait for the same poll of another, to answer both from its cache.
+        cache: 'no-store',
       })
       const text = await response.text()
       if (!response.ok) throw refusal(response, asJson(text), clock.now())
