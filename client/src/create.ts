@@ -2,7 +2,7 @@ import { PresenceClient } from './client.ts'
 import { chance, systemClock } from './clock.ts'
 import { syncNews } from './guards.ts'
 import type { SharedOptions } from './options.ts'
-import { createRequest, type OnUnauthorized } from './request.ts'
+import { createRequest, type Fetch, type OnUnauthorized } from './request.ts'
 import type { Sink, Source } from './source.ts'
 import { SyncLoop } from './sync-loop.ts'
 
@@ -18,7 +18,7 @@ export interface CreateOptions extends SharedOptions {
   readonly members?: boolean
   /** P-212: for work while nobody looks; the user is not made to look online. */
   readonly background?: boolean
-  readonly fetch?: typeof globalThis.fetch
+  readonly fetch?: Fetch
 }
 
 /** A client with its own sync loop, for any Matrix homeserver. Begins with `start()`. */
@@ -28,7 +28,7 @@ export function createPresenceClient(options: CreateOptions): PresenceClient {
     baseUrl: options.baseUrl,
     accessToken: options.accessToken,
     onUnauthorized: options.onUnauthorized ?? (() => null),
-    fetch: options.fetch ?? ((...args) => globalThis.fetch(...args)),
+    fetch: options.fetch ?? ((url, init) => globalThis.fetch(url, init)),
     clock,
   })
   let sink: Sink | null = null

@@ -11,7 +11,7 @@ export {
   type IdleTimerOptions,
   type Locks,
 } from './idle-timer.ts'
-export { RequestError, type OnUnauthorized } from './request.ts'
+export { RequestError, type Fetch, type OnUnauthorized } from './request.ts'
 export { activeAgoMs } from './store.ts'
 export type { TabChannel } from './tabs.ts'
 export type {

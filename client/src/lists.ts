@@ -70,15 +70,15 @@ export class PresenceLists {
 
   /** Reads everything anew. */
   async refresh(): Promise<void> {
+    let isLatest = false
     const meanwhile: InviteChange[] = (this.#meanwhile = [])
-    const [entries, pending, observers] = await Promise.all([
-      this.getList(),
-      this.#pending('both'),
-      this.observers(),
-    ])
-    // A later reading is under way, and is the better one.
-    if (this.#meanwhile !== meanwhile) return
-    this.#meanwhile = null
+    const reading = Promise.all([this.getList(), this.#pending('both'), this.observers()])
+    const [entries, pending, observers] = await reading.finally(() => {
+      isLatest = this.#meanwhile === meanwhile
+      if (isLatest) this.#meanwhile = null
+    })
+    // Else a later reading is under way, and is the better one.
+    if (!isLatest) return
     const before = this.#ends
     this.#ends = {
       incoming: byUser(pending.incoming),
@@ -91,12 +91,6 @@ export class PresenceLists {
     for (const [userId, ts] of this.#ends.incoming)
       if (!before.incoming.has(userId))
         this.changes.emit({ userId, direction: 'incoming', state: 'pending', ts })
-  }
-
-  clear(): void {
-    this.#ends = noEnds()
-    this.#meanwhile = null
-    this.#touch()
   }
 
   async getList(): Promise<ListEntry[]> {

@@ -28,6 +28,9 @@ export interface RequestOptions {
 /** Answers the decoded JSON; throws `RequestError` for everything but an abort by `signal`. `path` begins with `/_matrix`. */
 export type Request = (method: string, path: string, options?: RequestOptions) => Promise<unknown>
 
+/** The part of the global `fetch` that is used. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>
+
 /** `({ softLogout })` → a new access token, or null to stop. */
 export type OnUnauthorized = (refusal: {
   readonly softLogout: boolean
@@ -37,7 +40,7 @@ export interface RequestsOptions {
   readonly baseUrl: string
   readonly accessToken: string
   readonly onUnauthorized: OnUnauthorized
-  readonly fetch: typeof globalThis.fetch
+  readonly fetch: Fetch
   readonly clock: Clock
 }
 

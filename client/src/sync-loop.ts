@@ -156,5 +156,5 @@ export function backOffMs({
 }): Millis {
   const exponential = Math.min(BACK_OFF_MAX_MS, BACK_OFF_MIN_MS * 2 ** (failures - 1))
   const told = error instanceof RequestError ? error.retryAfterMs : undefined
-  return (told ?? exponential / 2) + (random() * exponential) / 2
+  return Math.round((told ?? exponential / 2) + (random() * exponential) / 2)
 }

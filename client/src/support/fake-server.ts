@@ -1,5 +1,6 @@
 import { settle } from '../../../test/support/manual-clock.ts'
 import type { Clock } from '../clock.ts'
+import type { Fetch } from '../request.ts'
 
 export interface Seen {
   readonly method: string
@@ -20,7 +21,7 @@ export interface Answer {
 /** `network`: the connection fails; `hang`: nothing ever comes. */
 export type Outcome = Answer | 'network' | 'hang'
 
-type Handler = (seen: Seen) => Outcome
+type Handler = (seen: Seen) => Outcome | Promise<Outcome>
 
 interface Poll {
   readonly seen: Seen
@@ -88,7 +89,7 @@ export class FakeServer {
     await this.tells({ presence: { events } })
   }
 
-  readonly fetch = (async (input: string, init: RequestInit = {}): Promise<Response> => {
+  readonly fetch: Fetch = async (input, init) => {
     const url = new URL(input)
     const seen: Seen = {
       method: init.method ?? 'GET',
@@ -104,7 +105,7 @@ export class FakeServer {
     if (outcome === 'hang') return aborted(init.signal ?? null)
     const { status = 200, body = {}, headers = {} } = outcome
     return Response.json(body, { status, headers })
-  }) as typeof globalThis.fetch
+  }
 
   async #outcome(seen: Seen, signal: AbortSignal | null): Promise<Outcome> {
     const special = this.#handlers.find(
