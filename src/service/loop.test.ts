@@ -68,6 +68,44 @@ function stored(userId: UserId, over: Partial<Row<'presence'>> = {}): Row<'prese
   return { userId, state: 'online', ...rest, ...over }
 }
 
+describe('grants', () => {
+  test('P-033 P-061 show the observed to the observer, and wake who listens; taken away they hide at once', () => {
+    const { loop, woken } = world()
+    loop.begin()
+    loop.report(ALICE, PHONE, { presence: 'online', status: { kind: 'keep' } })
+    loop.openStream(BOB, LAPTOP, 'offline')
+    woken.length = 0
+    loop.granted(BOB, ALICE)
+    expect(loop.view(BOB, ALICE)?.state).toBe('online')
+    expect(loop.view(ALICE, BOB)).toBeNull()
+    expect(woken).toEqual([BOB])
+    const since = { seq: loop.head, skip: 0 }
+    loop.revoked(BOB, ALICE)
+    expect(loop.view(BOB, ALICE)).toBeNull()
+    expect(woken).toEqual([BOB, BOB])
+    expect(loop.read(BOB, since, ALL).entries).toMatchObject([{ userId: ALICE, view: { visible: false } }])
+  })
+
+  test('P-151 of before the start are in force, and no news', () => {
+    const { loop } = world()
+    loop.restore([stored(ALICE)])
+    loop.granted(BOB, ALICE)
+    const before = loop.head
+    loop.begin()
+    expect(loop.view(BOB, ALICE)?.state).toBe('online')
+    expect(loop.head).toBe(before)
+  })
+
+  test('P-064 ignore lists can be asked', () => {
+    const { loop } = world()
+    expect(loop.isIgnored(ALICE, BOB)).toBe(false)
+    loop.ignores(BOB, [ALICE])
+    expect([loop.isIgnored(ALICE, BOB), loop.isIgnored(BOB, ALICE)]).toEqual([true, false])
+    loop.ignores(BOB, [])
+    expect(loop.isIgnored(ALICE, BOB)).toBe(false)
+  })
+})
+
 describe('a report', () => {
   test('P-082 P-095 is stored, published and wakes those who listen', () => {
     const { loop, rows, woken, clock } = company()

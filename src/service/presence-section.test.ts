@@ -28,13 +28,17 @@ function view(over: Partial<PresenceView> = {}): PresenceView {
 function world(over: { enabled?: boolean } = {}) {
   const clock = new ManualClock()
   const reads: { since: PresencePosition; options: SeeOptions }[] = []
-  const state = { entries: [{ userId: BOB, view: view() }], asked: [] as UserId[][] }
+  const state = {
+    entries: [{ userId: BOB, view: view() }],
+    asked: [] as UserId[][],
+    outOfSight: new Set<UserId>(),
+  }
   const section = createPresenceSection({
     enabled: true,
     loop: {
       head: 10,
       horizon: 4,
-      view: () => view({ state: 'unavailable' }),
+      view: (_viewer, userId) => (state.outOfSight.has(userId) ? null : view({ state: 'unavailable' })),
       read: (_viewer, since, options) => {
         reads.push({ since, options })
         return { entries: state.entries, position: { seq: 9, skip: 0 } }
@@ -63,6 +67,52 @@ function world(over: { enabled?: boolean } = {}) {
 function token(text: string | null): SyncToken | null {
   return text === null ? null : parseSyncToken(text)
 }
+
+describe('who is not followed any more', () => {
+  const CAROL = '@carol:home.example' as UserId
+  const DAVE = '@dave:home.example' as UserId
+  const offline = (sender: UserId): object => ({
+    type: 'm.presence',
+    sender,
+    content: { presence: 'offline' },
+  })
+
+  test.each([
+    ['P-061 of another life', 'a1_other_9_1_1', {}],
+    ['P-061 from before the start', 'a1_life_3_1_1', {}],
+    ['P-096 with full_state', 'a1_life_9_1_1', { fullState: true }],
+  ])('a token %s: one offline of those out of sight', async (_, since, query) => {
+    const { window, state } = world()
+    state.outOfSight = new Set([CAROL])
+    const events = await window(since, query).events([CAROL, DAVE])
+    expect(events.filter(({ sender }) => sender !== ALICE && sender !== BOB)).toEqual([offline(CAROL)])
+  })
+
+  test('P-061 is no news otherwise: the engine tells it itself, and a first answer owes nobody', async () => {
+    const { window, state } = world()
+    state.outOfSight = new Set([CAROL])
+    for (const since of ['a1_life_4_1_1', null])
+      expect((await window(since).events([CAROL])).map(({ sender }) => sender)).not.toContain(CAROL)
+  })
+
+  test('P-083 is told once, also where the engine knows of it', async () => {
+    const { window, state } = world()
+    state.outOfSight = new Set([BOB])
+    state.entries = [{ userId: BOB, view: view({ state: 'offline', visible: false }) }]
+    expect(await window('a1_other_9_1_1').events([BOB])).toEqual([offline(BOB)])
+  })
+
+  test('P-100 P-101 is kept to the filter, and comes alone if need be', async () => {
+    const { window, state } = world()
+    state.outOfSight = new Set([CAROL, DAVE])
+    state.entries = []
+    const told = async (presence: NonNullable<Filter['presence']>): Promise<unknown[]> =>
+      window('a1_other_9_1_1', { filter: { presence } }).events([CAROL, DAVE])
+    expect(await told({})).toEqual([offline(CAROL), offline(DAVE)])
+    expect(await told({ not_senders: [CAROL] })).toEqual([offline(DAVE)])
+    expect(await told({ types: [] })).toEqual([])
+  })
+})
 
 describe('which answer', () => {
   test('P-081 P-099 without a token: everyone but the offline', () => {

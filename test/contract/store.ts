@@ -34,6 +34,7 @@ async function readAll(): Promise<{ [Name in TableName]: Row<Name>[] }> {
   return {
     meta: epoch === null ? [] : [{ key: 'epoch', value: epoch }],
     accounts: listOf(await store.account(ALICE)),
+    erasures: await store.all('erasures'),
     devices: await store.devices(ALICE),
     tokens: listOf(await store.token('ab12')),
     profiles: await store.profiles([ALICE]),
@@ -487,7 +488,7 @@ function event(pos: number, cells: Partial<Row<'events'>> = {}): Write {
 function presenceLists(): void {
   const CAROL = '@carol:hs' as UserId
 
-  test('P-194 P-151 entries and grants are found by the pair and by the user whose side they are', async () => {
+  test('P-151 entries and grants are found by the pair and by the user whose side they are', async () => {
     await store.commit([
       put('presenceList'),
       put('presenceList', { observed: CAROL, state: 'accepted', acceptedPos: 7 }),
