@@ -6,6 +6,7 @@ import { createAccounts, type Accounts } from '../homeserver/accounts.ts'
 import { createActiveUsers, type ActiveUsers } from '../homeserver/active-users.ts'
 import { createDevices, type Devices } from '../homeserver/devices.ts'
 import { createDirectory, type AccountDirectory } from '../homeserver/directory.ts'
+import { loadErasures, type Erasures } from '../homeserver/erasures.ts'
 import { createFilters, type Filters } from '../homeserver/filters.ts'
 import { createKeys, type Keys } from '../homeserver/keys.ts'
 import { createLastSeen, type LastSeen } from '../homeserver/last-seen.ts'
@@ -76,6 +77,7 @@ export async function composeHomeserver(deps: HomeserverDeps): Promise<Homeserve
     users,
     activeUsers: createActiveUsers({ users, store }),
     userSettings: createUserSettings({ store, stream, usersMax: BOUNDS.usersInMemoryMax }),
+    erasures: await loadErasures({ store, stream }),
   }
   const { lastSeen, directory } = composeDirectory(shared)
   const rooms = await createRooms({
@@ -132,6 +134,7 @@ interface Shared extends HomeserverDeps {
   readonly users: Serial<UserId>
   readonly activeUsers: ActiveUsers
   readonly userSettings: UserSettingsSource
+  readonly erasures: Erasures
 }
 
 interface KnownUsers {

@@ -366,7 +366,7 @@ describe('deactivation', () => {
     ])
     await house.directory.profiles([ALICE])
     house.told.length = 0
-    await house.accounts.deactivate(ALICE)
+    await house.accounts.deactivate(ALICE, false)
     await house.accounts.close()
     expect(house.told).toEqual([`ended ${ALICE} A`, `deviceRemoved ${ALICE} A`, `deactivated ${ALICE}`])
     expect(house.left).toEqual([ALICE])
@@ -382,7 +382,7 @@ describe('deactivation', () => {
     const store = createMemoryStore()
     const dying = anAccountHouse({ store, onDeactivate: () => new Promise(() => {}) })
     await register(dying, 'alice')
-    await dying.accounts.deactivate(ALICE)
+    await dying.accounts.deactivate(ALICE, false)
 
     const next = anAccountHouse({ store })
     await next.accounts.resume()
@@ -401,8 +401,8 @@ describe('deactivation', () => {
     await register(failing, 'alice')
     await register(failing, 'bob')
     await Promise.all([
-      failing.accounts.deactivate(ALICE),
-      failing.accounts.deactivate(makeUserId('bob', SERVER)),
+      failing.accounts.deactivate(ALICE, false),
+      failing.accounts.deactivate(makeUserId('bob', SERVER), false),
     ])
     await failing.accounts.close()
     expect(failing.faults.length).toBe(2)
@@ -427,8 +427,8 @@ describe('deactivation', () => {
     const house = anAccountHouse()
     const session = await register(house, 'alice')
     const requester = await requesterOf(house, session)
-    await house.accounts.deactivate(ALICE)
-    await expect(house.accounts.deactivate(ALICE)).rejects.toMatchObject({
+    await house.accounts.deactivate(ALICE, false)
+    await expect(house.accounts.deactivate(ALICE, false)).rejects.toMatchObject({
       status: 401,
       errcode: 'M_UNKNOWN_TOKEN',
     })
@@ -442,7 +442,7 @@ describe('deactivation', () => {
     house.told.length = 0
     const commit = store.commit.bind(store)
     Object.assign(store, { commit: () => Promise.reject(new Error('no disk')) })
-    await expect(house.accounts.deactivate(ALICE)).rejects.toThrow('no disk')
+    await expect(house.accounts.deactivate(ALICE, false)).rejects.toThrow('no disk')
     await expect(house.accounts.logout(await requesterOf(house, session))).rejects.toThrow('no disk')
     Object.assign(store, { commit })
     expect(house.told).toEqual([])

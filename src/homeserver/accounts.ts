@@ -76,8 +76,11 @@ export interface Accounts {
   /** Is this the requester's own password? Another user's is 403 (R-110). */
   isOwnPassword(requester: Requester, user: string, password: string, address: string): Promise<boolean>
   changePassword(requester: Requester, newPassword: string, logoutDevices: boolean): Promise<void>
-  /** Durable when it resolves; the rooms are left behind it, after a restart if need be (R-116). */
-  deactivate(userId: UserId): Promise<void>
+  /**
+   * Durable when it resolves; the rooms are left behind it, after a restart if need be (R-116). With `erase`, who was not
+   * in a room when the user wrote something there sees it redacted from now on.
+   */
+  deactivate(userId: UserId, erase: boolean): Promise<void>
   /** Takes up the deactivations that an earlier process did not finish; said once, when rooms can be left. */
   resume(): Promise<void>
   /** Resolves when no deactivation runs any more. */
@@ -168,13 +171,14 @@ class StoredAccounts implements Accounts {
     })
   }
 
-  async deactivate(userId: UserId): Promise<void> {
+  async deactivate(userId: UserId, erase: boolean): Promise<void> {
     const { clock, devices, users, directory, submit } = this.#deps
     await users.run(userId, async () => {
       const account = await this.#living(userId)
       const plan = await devices.planRemovalOfAll(userId, null)
       await this.#leaving.begin(userId, [
         { put: 'accounts', row: { ...account, passwordHash: null, deactivatedTs: clock.now() } },
+        ...(erase ? [{ put: 'erasures', row: { userId } } as const] : []),
         ...plan.writes,
         ...dropUserData(userId),
       ])

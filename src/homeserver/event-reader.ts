@@ -1,11 +1,12 @@
+import { must } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
 import { toClientEvent, toFederationFormat, type ClientEventContext } from '../matrix/client-event.ts'
 import { pickFields } from '../matrix/event-fields.ts'
 import type { DeviceId, EventId, UserId } from '../matrix/ids.ts'
 import type { ClientEvent } from '../matrix/sync.ts'
 import type { Store } from '../ports/store.ts'
+import type { Erasures } from './erasures.ts'
 import type { HistoryView } from './history-visibility.ts'
-import { must } from '../base/assert.ts'
 import type { RoomStates, StoredEvent } from './room-state.ts'
 
 /** For whom events are written out, and how (ROOMS-SPEC §2.3, §6.12). */
@@ -29,8 +30,9 @@ export function createEventReader(deps: {
   readonly store: Pick<Store, 'events'>
   readonly clock: Pick<Clock, 'now'>
   readonly roomStates: Pick<RoomStates, 'storedEvent' | 'versionOf'>
+  readonly erasures: Erasures
 }): EventReader {
-  const { store, clock, roomStates } = deps
+  const { store, clock, roomStates, erasures } = deps
 
   /** The events that others replaced, and the redactions of others. */
   const related = async (events: readonly StoredEvent[]): Promise<ReadonlyMap<EventId, StoredEvent>> => {
@@ -52,7 +54,8 @@ export function createEventReader(deps: {
       const write = audience.format === 'federation' ? toFederationFormat : toClientEvent
       return events.map((stored) => {
         const version = must(roomStates.versionOf(stored.row.roomId), 'the room version')
-        const context = { version, now, ...contextOf(stored, others, audience) }
+        const isErased = erasures.has(stored.row.sender) && isMissed(stored, audience)
+        const context = { version, now, isErased, ...contextOf(stored, others, audience) }
         const event = write(stored.event, context)
         return audience.fields === undefined ? event : pickFields(event, audience.fields)
       })
@@ -60,11 +63,16 @@ export function createEventReader(deps: {
   }
 }
 
+/** A message, of a time when the reader was not in the room. */
+function isMissed({ row }: StoredEvent, { view }: EventAudience): boolean {
+  return row.stateKey === null && view !== undefined && view.membershipAt(row.pos) !== 'join'
+}
+
 function contextOf(
   { row }: StoredEvent,
   others: ReadonlyMap<EventId, StoredEvent>,
   audience: EventAudience,
-): Omit<ClientEventContext, 'version' | 'now'> {
+): Omit<ClientEventContext, 'version' | 'now' | 'isErased'> {
   const { userId, deviceId, view, withRoomId } = audience
   const isOwn = row.sender === userId && row.txnDevice === deviceId
   const replaced = row.replaces === null ? undefined : others.get(row.replaces)

@@ -332,4 +332,33 @@ describe('what stands in an event', () => {
       unsigned: { age: 1_234 },
     })
   })
+
+  test('§5.2.6 messages of a user who wants to be forgotten stay with those who were there', async () => {
+    const house = await aReadingHouse()
+    const roomId = await house.publicRoom('11', 'bob')
+    const topic = { topic: 'what we do' }
+    await house.state('alice', roomId, 'm.room.topic', topic)
+    const sent = await house.message('alice', roomId, 'hello')
+    const answer = await house.message('bob', roomId, 'hello too')
+    await house.join('carol', roomId)
+    const later = await house.message('alice', roomId, 'hello all')
+    const seenBy = async (who: ReadingHouse, name: string): Promise<unknown[]> => {
+      const contents: unknown[] = []
+      for (const eventId of [sent, answer, later])
+        contents.push((await who.reading.reader.event(as(name), roomId, eventId))['content'])
+      const page = await messages(who, name, roomId, { filter: { types: ['m.room.topic'] } })
+      return [...contents, ...page.chunk.map(({ content }) => content)]
+    }
+    const text = (body: string): object => ({ msgtype: 'm.text', body })
+    const all = [text('hello'), text('hello too'), text('hello all'), topic]
+    expect(await seenBy(house, 'carol')).toEqual(all)
+    await house.stream.commit(() => [{ put: 'erasures', row: { userId: aUser('alice') } }])
+    const again = await aReadingHouse({ store: house.store })
+    for (const who of [house, again]) {
+      expect(await seenBy(who, 'bob')).toEqual(all)
+      expect(await seenBy(who, 'carol')).toEqual([{}, ...all.slice(1)])
+    }
+    const fresh = await house.sync('carol')
+    expect(fresh.joined(roomId).timeline.events.map(({ content }) => content)).toContainEqual({})
+  })
 })

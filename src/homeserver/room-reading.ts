@@ -8,6 +8,7 @@ import type { SyncSection } from '../ports/sync-section.ts'
 import type { Wake } from '../ports/wake.ts'
 import type { ActiveUsers } from './active-users.ts'
 import { createChanges } from './changes.ts'
+import type { Erasures } from './erasures.ts'
 import { createEventSection } from './event-section.ts'
 import { createEventReader } from './event-reader.ts'
 import { createEventScan } from './event-scan.ts'
@@ -41,6 +42,7 @@ export interface RoomReadingDeps {
   readonly roomStates: RoomStates
   readonly userSettings: UserSettingsSource
   readonly activeUsers: ActiveUsers
+  readonly erasures: Erasures
   readonly wake: Wake
   readonly submit: Pick<PresenceSubmit, 'acted'>
   /** Is the room in the room directory? */

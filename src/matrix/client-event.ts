@@ -23,6 +23,8 @@ export interface ClientEventContext {
   readonly membership?: string
   /** The accepted redaction of this event: it is then served in redacted form. */
   readonly redactedBy?: RoomEvent
+  /** Served in redacted form because its sender wants to be forgotten. */
+  readonly isErased?: boolean
 }
 
 /** An event as clients see it, rebuilt from the PDU (ROOMS-SPEC §2.3). Nothing from the PDU's own `unsigned` is shown. */
@@ -77,8 +79,8 @@ export function toStrippedEvent({ pdu }: RoomEvent): ClientEvent {
   return stripped
 }
 
-function servedPdu({ pdu }: RoomEvent, { redactedBy, version }: ClientEventContext): Pdu {
-  return redactedBy === undefined ? pdu : redact(pdu, version)
+function servedPdu({ pdu }: RoomEvent, { redactedBy, isErased, version }: ClientEventContext): Pdu {
+  return redactedBy === undefined && isErased !== true ? pdu : redact(pdu, version)
 }
 
 /** Clients of all ages find the target in both places (R-084). */

@@ -17,6 +17,8 @@ export interface Tables {
     createdTs: number
     deactivatedTs: number | null
   }
+  /** Users who, when their account ended, wanted their messages forgotten by all but those who had them. */
+  erasures: { userId: UserId }
   devices: {
     userId: UserId
     deviceId: DeviceId
@@ -158,6 +160,7 @@ export type Row<Name extends TableName> = Tables[Name]
 export const PRIMARY_KEYS: { readonly [Name in TableName]: readonly (keyof Tables[Name])[] } = {
   meta: ['key'],
   accounts: ['userId'],
+  erasures: ['userId'],
   devices: ['userId', 'deviceId'],
   tokens: ['tokenHash'],
   profiles: ['userId', 'field'],
@@ -217,7 +220,7 @@ export interface Store {
 
   meta(key: string): Promise<string | null>
   /** Every row of a table that is loaded whole at start. */
-  all<Name extends 'presence' | 'presenceGrants' | 'memberships' | 'aliases' | 'rooms'>(
+  all<Name extends 'erasures' | 'presence' | 'presenceGrants' | 'memberships' | 'aliases' | 'rooms'>(
     table: Name,
   ): Promise<Row<Name>[]>
   /**

@@ -20,6 +20,7 @@ export const COLUMNS: {
     createdTs: 'integer',
     deactivatedTs: 'integer?',
   },
+  erasures: { userId: 'text' },
   devices: {
     userId: 'text',
     deviceId: 'text',

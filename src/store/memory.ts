@@ -47,6 +47,7 @@ function createTables() {
   return {
     meta: new MemoryTable('meta', []),
     accounts: new MemoryTable('accounts', []),
+    erasures: new MemoryTable('erasures', []),
     devices: new MemoryTable('devices', [['userId']]),
     tokens: new MemoryTable('tokens', [['userId', 'deviceId'], ['userId']]),
     profiles: new MemoryTable('profiles', [['userId']]),

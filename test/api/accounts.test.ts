@@ -519,6 +519,32 @@ describe('deactivate', () => {
     await refused(400, 'M_USER_IN_USE', 'GET', '/register/available', { query: { username: 'alice' } })
   })
 
+  test.each([
+    [true, {}],
+    [false, { msgtype: 'm.text', body: 'hello' }],
+    [undefined, { msgtype: 'm.text', body: 'hello' }],
+  ])(
+    '§5.2.6 with erase %j, who comes later reads %j of what was said, also after a restart',
+    async (erase, read) => {
+      await starts()
+      const alice = await server.registers('alice')
+      const bob = await server.registers('bob')
+      const roomId = await alice.creates({ preset: 'public_chat' })
+      await bob.joins(roomId)
+      const eventId = await alice.says(roomId, 'hello')
+      const auth = byPassword(alice.userId, alice.password)
+      await alice.ok('POST', '/v3/account/deactivate', { body: { auth, erase } })
+      const carol = await server.registers('carol')
+      await carol.joins(roomId)
+      const path = `/v3/rooms/${encodeURIComponent(roomId)}/event/${encodeURIComponent(eventId)}`
+      for (let start = 0; start < 2; start += 1) {
+        expect((await carol.ok('GET', path))['content']).toEqual(read)
+        expect((await bob.ok('GET', path))['content']).toEqual({ msgtype: 'm.text', body: 'hello' })
+        await server.restarts()
+      }
+    },
+  )
+
   test('R-116 the user leaves the rooms and is offline for those who stay', async () => {
     await starts()
     const alice = await server.registers('alice')

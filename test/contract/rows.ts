@@ -20,6 +20,7 @@ const SAMPLES: { readonly [Name in TableName]: Row<Name> } = {
     createdTs: 1_443_787_200_000,
     deactivatedTs: null,
   },
+  erasures: { userId: ALICE },
   devices: {
     userId: ALICE,
     deviceId: PHONE,

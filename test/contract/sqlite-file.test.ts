@@ -166,9 +166,9 @@ describe('the file', () => {
     const before = await open()
     await before.commit([put('meta', { value: 'from before' })])
     await before.close()
-    const added = ['presence_list', 'presence_grants', 'presence_list_news', 'invite_policies']
+    const added = ['presence_list', 'presence_grants', 'presence_list_news', 'invite_policies', 'erasures']
     tamper(added.map((table) => `drop table ${table};`).join('\n'))
-    tamper(`delete from migrations where name = '0002-presence-lists'`)
+    tamper(`delete from migrations where name > '0001-initial'`)
     const after = await open()
     expect(await after.meta('epoch')).toBe('from before')
     await after.commit([put('presenceGrants')])

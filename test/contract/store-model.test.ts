@@ -127,7 +127,7 @@ function readsOfAll(): Read[] {
       byTs((store) => store.presenceGrantsAsked(until, 100)),
       byTs((store) => store.presenceListNewsUntil(until, 100)),
     ]),
-    ...(['presence', 'presenceGrants', 'memberships', 'aliases', 'rooms'] as const).map((table) =>
+    ...(['erasures', 'presence', 'presenceGrants', 'memberships', 'aliases', 'rooms'] as const).map((table) =>
       anyOrder((store) => store.all(table)),
     ),
     ...TYPES.map((type) => anyOrder((store) => store.accountDataOfType(type))),

@@ -1,3 +1,4 @@
+import { loadErasures } from '../../src/homeserver/erasures.ts'
 import { createRoomReading, type RoomReading } from '../../src/homeserver/room-reading.ts'
 import type { Filter } from '../../src/matrix/filter.ts'
 import type { ClientEvent, JoinedRoomBody, LeftRoomBody, SyncBody } from '../../src/matrix/sync.ts'
@@ -33,6 +34,7 @@ export async function aReadingHouse(options: RoomHouseOptions = {}): Promise<Rea
   const reading = createRoomReading({
     ...house,
     roomStates: house.rooms.states,
+    erasures: await loadErasures(house),
     isListed: (roomId) => house.rooms.publicRooms.lists(roomId),
     wake: { users: (userIds) => void house.woken.push([...userIds].sort()), ended: () => {} },
     submit: { acted: (userId, deviceId) => void acted.push(`${userId} ${deviceId}`) },

@@ -11,7 +11,7 @@ const passwordBody = z.object({
   auth: authObject,
 })
 
-const deactivateBody = z.object({ auth: authObject })
+const deactivateBody = z.object({ erase: z.boolean().optional(), auth: authObject })
 
 export interface AccountDeps extends ConfirmDeps {
   readonly accounts: Pick<Accounts, 'isOwnPassword' | 'changePassword' | 'deactivate'>
@@ -57,7 +57,7 @@ export function accountRoutes(deps: AccountDeps): Route[] {
         const operation = 'POST /account/deactivate'
         const challenge = await confirm(deps, { requester, operation, auth: body.auth, ip })
         if (challenge !== null) return challenge
-        await deps.accounts.deactivate(requester.userId)
+        await deps.accounts.deactivate(requester.userId, body.erase ?? false)
         return { id_server_unbind_result: 'success' }
       },
     }),

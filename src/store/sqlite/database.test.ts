@@ -36,7 +36,7 @@ describe('migrations', () => {
 
   test('are all run once', async () => {
     const db = openDatabase(':memory:')
-    expect(await pendingMigrations(schema(db))).toEqual(['0001-initial', '0002-presence-lists'])
+    expect(await pendingMigrations(schema(db))).toEqual(['0001-initial', '0002-presence-lists', '0003-erasures'])
     await migrate(schema(db))
     expect(await pendingMigrations(schema(db))).toEqual([])
     await migrate(schema(db))
@@ -117,6 +117,14 @@ test('every read finds its rows by an index, but for what is loaded or searched 
   )
   const tables = scans.map((text) => String(/ from "(\w+)"/.exec(text)?.[1])).sort()
   expect(texts.length).toBeGreaterThan(25)
-  expect(tables).toEqual(['accounts', 'aliases', 'memberships', 'presence', 'presence_grants', 'rooms'])
+  expect(tables).toEqual([
+    'accounts',
+    'aliases',
+    'erasures',
+    'memberships',
+    'presence',
+    'presence_grants',
+    'rooms',
+  ])
   db.close()
 })

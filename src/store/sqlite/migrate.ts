@@ -3,11 +3,13 @@ import { type Migration, Migrator } from 'kysely/migration'
 import { StoreFailure } from '../failure.ts'
 import * as initial from './migrations/0001-initial.ts'
 import * as presenceLists from './migrations/0002-presence-lists.ts'
+import * as erasures from './migrations/0003-erasures.ts'
 
 /** In the order of their names; a published migration is never changed. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
   '0002-presence-lists': presenceLists,
+  '0003-erasures': erasures,
 }
 
 const TABLE = 'migrations'

@@ -35,6 +35,7 @@ function columnsOf<Name extends TableName>(name: Name): (keyof Row<Name> & strin
 function wholeReads({ db, text }: Source): Pick<Reads, 'meta' | 'all'> {
   const meta = query(db, (key: string) => text.selectFrom('meta').select('value').where('key', '=', key))
   const all = {
+    erasures: query(db, () => text.selectFrom('erasures').select(columnsOf('erasures'))),
     presence: query(db, () => text.selectFrom('presence').select(columnsOf('presence'))),
     presenceGrants: query(db, () => text.selectFrom('presenceGrants').select(columnsOf('presenceGrants'))),
     memberships: query(db, () => text.selectFrom('memberships').select(columnsOf('memberships'))),
