@@ -85,6 +85,16 @@ describe('hiding', () => {
     expect(kit.reads('alice')).toMatchObject([{ state: 'offline', hidden: true }])
   })
 
+  test('P-110 the place of what others see stays where it was', () => {
+    const kit = company()
+    const place = (viewer: string): number | undefined =>
+      kit.engine.view(kit.user(viewer), kit.user('alice'), kit.now)?.seq
+    kit.puts('alice', 'phone', 'hidden')
+    const { head } = kit.engine
+    kit.puts('alice', 'phone', 'hidden', 'deeper')
+    expect([place('bob'), place('alice')]).toEqual([head, head + 1])
+  })
+
   test('P-112 a hidden user still receives others', () => {
     const kit = company()
     kit.puts('alice', 'phone', 'hidden')
