@@ -19,7 +19,7 @@ export interface App extends RunningApp {
   readonly inFlight: number
 }
 
-export interface AppDeps extends Surroundings {
+interface AppDeps extends Surroundings {
   /** Tests give a store and cheaper passwords of their own. */
   readonly openStore?: (config: Config) => Promise<Store>
   readonly passwordCosts?: HomeserverDeps['passwordCosts']

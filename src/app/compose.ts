@@ -52,7 +52,7 @@ import { composePresenceLists, type PresenceListParts } from './compose-presence
 import { composePresence, type PresenceCore } from './compose-presence.ts'
 import type { Config } from './options.ts'
 
-export interface ComposeDeps {
+interface ComposeDeps {
   readonly config: Config
   readonly clock: Clock
   readonly random: Random

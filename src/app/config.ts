@@ -19,7 +19,7 @@ export interface ConfigSources {
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
-export type ConfigOutcome =
+type ConfigOutcome =
   | { readonly kind: 'config'; readonly config: Config; readonly warnings: readonly string[] }
   | { readonly kind: 'problems'; readonly problems: readonly string[] }
 

@@ -15,7 +15,7 @@ export type Given =
   | { readonly kind: 'list'; readonly items: readonly Given[]; readonly where: string }
   | { readonly kind: 'map'; readonly entries: readonly GivenEntry[]; readonly where: string }
 
-export interface GivenEntry {
+interface GivenEntry {
   readonly key: string
   readonly where: string
   readonly value: Given

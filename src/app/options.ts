@@ -26,7 +26,7 @@ export interface Group {
 }
 
 /** What an option of each type is in the config. */
-export interface ValueOf {
+interface ValueOf {
   readonly text: string
   readonly texts: readonly string[]
   readonly 'server-name': ServerName

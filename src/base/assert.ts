@@ -1,5 +1,5 @@
 /** A broken assumption of ours (never a client's mistake): becomes a 500 without details. */
-export class AssertionFailure extends Error {
+class AssertionFailure extends Error {
   override readonly name = 'AssertionFailure'
 }
 

@@ -30,7 +30,7 @@ const GENERATED_LENGTH = 12
 /** Text, a hash made earlier by `passwords.hash`, or no password at all. */
 export type NewPassword = string | { readonly hash: string } | null
 
-export interface NewAccount {
+interface NewAccount {
   readonly admin: boolean
   readonly guest: boolean
   readonly displayname?: string
@@ -38,12 +38,12 @@ export interface NewAccount {
   readonly device: DeviceRequest | null
 }
 
-export interface Registration {
+interface Registration {
   readonly userId: UserId
   readonly session: Session | null
 }
 
-export interface AccountsDeps {
+interface AccountsDeps {
   readonly store: Pick<Store, 'account' | 'meta'>
   readonly stream: Pick<Stream, 'commit'>
   readonly clock: Clock

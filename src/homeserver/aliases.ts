@@ -41,7 +41,7 @@ export interface Aliases {
   drop(requester: Requester, alias: RoomAlias): Promise<void>
 }
 
-export interface AliasesDeps {
+interface AliasesDeps {
   readonly store: Pick<Store, 'aliasesOf' | 'all' | 'commit'>
   readonly clock: Pick<Clock, 'now'>
   readonly serverName: ServerName

@@ -31,7 +31,7 @@ export interface CreateRoomRequest {
   readonly is_direct?: boolean | undefined
 }
 
-export interface InitialState {
+interface InitialState {
   readonly type: string
   readonly state_key?: string | undefined
   readonly content: JsonObject
@@ -42,7 +42,7 @@ export interface CreatedRoom {
   readonly alias: RoomAlias | null
 }
 
-export interface CreateRoomDeps extends MemberContentDeps {
+interface CreateRoomDeps extends MemberContentDeps {
   readonly userSettings: UserSettingsSource
   readonly clock: Pick<Clock, 'now'>
   readonly random: Random
@@ -52,8 +52,8 @@ export interface CreateRoomDeps extends MemberContentDeps {
   readonly defaultRoomVersion: string
 }
 
-export const INVITES_MAX = 100
-export const INITIAL_STATE_MAX = 500
+const INVITES_MAX = 100
+const INITIAL_STATE_MAX = 500
 const ROOM_ID_CHARACTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 const ROOM_ID_LENGTH = 18
 

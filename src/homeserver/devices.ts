@@ -32,12 +32,12 @@ export interface Session {
 }
 
 /** What is to be committed, and what to call once it is durable. */
-export interface Plan {
+interface Plan {
   readonly writes: readonly Write[]
   readonly done: () => void
 }
 
-export interface DevicesDeps {
+interface DevicesDeps {
   readonly store: Pick<Store, 'devices'>
   readonly stream: Pick<Stream, 'commit'>
   readonly clock: Clock

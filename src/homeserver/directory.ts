@@ -10,7 +10,7 @@ import type { LastSeen } from './last-seen.ts'
 /** ROOMS-SPEC §5.3: `last_seen_ts` need not be finer. */
 const LAST_SEEN_RESOLUTION_MS = 120_000
 
-export interface DirectoryDeps {
+interface DirectoryDeps {
   readonly store: Pick<Store, 'token' | 'account' | 'profiles'>
   readonly clock: Clock
   readonly lastSeen: Pick<LastSeen, 'touch'>

@@ -1,12 +1,12 @@
 import { canonicalJson } from '../matrix/canonical-json.ts'
 import { refuse } from '../matrix/errors.ts'
 import { parseRoomAlias, parseUserId, type RoomAlias, type RoomId, type ServerName } from '../matrix/ids.ts'
-import { isJsonObject, own, ownString, type Json, type JsonObject } from '../matrix/json.ts'
+import { isJsonObject, own, type Json, type JsonObject } from '../matrix/json.ts'
 import { SINGLE_LEVELS } from './power-levels.ts'
 import { admitsServer } from './server-acl.ts'
 
 /** What the server asks of the content of certain events beyond the auth rules (§5.6). */
-export interface ContentContext {
+interface ContentContext {
   readonly serverName: ServerName
   /** Null while the room is being made. */
   readonly roomId: RoomId | null
@@ -84,11 +84,4 @@ function aliasesIn(content: JsonObject): Json[] {
   const alias = own(content, 'alias') ?? ''
   const others = own(content, 'alt_aliases') ?? []
   return [...(alias === '' ? [] : [alias]), ...(Array.isArray(others) ? others : [others])]
-}
-
-/** `reason` and other optional texts of a body. */
-export function optionalText(body: JsonObject, name: string): string | undefined {
-  const value = own(body, name)
-  if (value !== undefined && typeof value !== 'string') throw refuse.badJson(`"${name}" must be a string`)
-  return ownString(body, name)
 }

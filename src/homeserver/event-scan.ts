@@ -10,7 +10,7 @@ export const SCAN_MAX = 5_000
 const PAGE_MIN = 32
 const PAGE_MAX = 500
 
-export interface Scan {
+interface Scan {
   readonly roomId: RoomId
   /** Exclusive. */
   readonly after: number
@@ -27,7 +27,7 @@ export interface Scan {
   readonly always?: EventId
 }
 
-export interface ScanResult {
+interface ScanResult {
   /** In the direction of the scan. */
   readonly events: readonly StoredEvent[]
   /** There is, or may be, another event to show in the range. */

@@ -38,7 +38,7 @@ export interface Keys {
   query(asked: ReadonlyMap<string, readonly string[]>): Promise<JsonObject>
 }
 
-export interface KeysDeps {
+interface KeysDeps {
   readonly store: Pick<Store, 'account' | 'devices' | 'deviceKeys' | 'oneTimeKeys' | 'fallbackKeys'>
   readonly stream: Pick<Stream, 'commit'>
   readonly users: Serial<UserId>

@@ -4,12 +4,12 @@ import type { DeviceId, UserId } from '../matrix/ids.ts'
 import type { Store, Write } from '../ports/store.ts'
 
 /** When, and from which address, a device last sent a request. */
-export interface Sighting {
+interface Sighting {
   readonly ts: Millis
   readonly ip: string | null
 }
 
-export interface LastSeenDeps {
+interface LastSeenDeps {
   readonly store: Pick<Store, 'commit' | 'devices'>
   readonly clock: Clock
   /** The line of each user's account and device changes: a deleted device must not be written back. */

@@ -26,7 +26,7 @@ import type { Author, Decision, RoomWriter } from './room-writer.ts'
 import type { UserSettingsSource } from './user-settings.ts'
 
 /** Somebody does something to another user; the empty reason is none. */
-export interface MembershipRequest {
+interface MembershipRequest {
   readonly roomId: RoomId
   readonly target: UserId
   readonly reason?: string | undefined
@@ -61,9 +61,9 @@ export interface MembershipChange {
   leaveAll(userId: UserId): Promise<void>
 }
 
-export type MemberDraft = EventDraft & { readonly stateKey: string }
+type MemberDraft = EventDraft & { readonly stateKey: string }
 
-export interface MembershipChangeDeps extends MemberContentDeps {
+interface MembershipChangeDeps extends MemberContentDeps {
   readonly store: Pick<Store, 'memberships'>
   readonly userSettings: UserSettingsSource
   readonly activeUsers: ActiveUsers

@@ -10,14 +10,14 @@ export const ATTEMPTS_WAITING_MAX = 20
 const RETRY_AFTER_MS = 1_000
 
 /** The allowance of failed attempts (`RC_*`, ROOMS-SPEC §0). */
-export interface AttemptLimits {
+interface AttemptLimits {
   /** Throws 429 when nothing is left; takes nothing. */
   check(name: 'login', key: string): void
   /** Takes one; false when none was left. */
   tryTake(name: 'login', key: string): boolean
 }
 
-export interface PasswordAttemptsDeps {
+interface PasswordAttemptsDeps {
   readonly store: Pick<Store, 'account'>
   readonly passwords: Passwords
   readonly limits: AttemptLimits

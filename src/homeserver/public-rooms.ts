@@ -40,7 +40,7 @@ export interface PublicRooms {
   page(query: PublicRoomsQuery): Promise<PublicRoomsPage>
 }
 
-export interface PublicRoomsDeps {
+interface PublicRoomsDeps {
   readonly store: Pick<Store, 'all' | 'commit'>
   readonly memberships: Memberships
   readonly states: Pick<RoomStates, 'current'>

@@ -36,7 +36,7 @@ export interface MessagesPage {
   state?: ClientEvent[]
 }
 
-export interface EventContext {
+interface EventContext {
   event: ClientEvent
   events_before: ClientEvent[]
   events_after: ClientEvent[]
@@ -60,7 +60,7 @@ export interface RoomReader {
   event(requester: Requester, roomId: RoomId, eventId: EventId): Promise<ClientEvent>
 }
 
-export interface RoomReaderDeps {
+interface RoomReaderDeps {
   readonly store: Pick<Store, 'events'>
   readonly roomStates: Pick<RoomStates, 'at' | 'storedEvent'>
   readonly accesses: RoomAccesses

@@ -34,7 +34,7 @@ import type { UserSettingsSource } from './user-settings.ts'
 /** Histories and counts are per user and room: a user has this many rooms, or a room this many readers, at a time. */
 const PAIRS_PER_USER = 20
 
-export interface RoomReadingDeps {
+interface RoomReadingDeps {
   readonly store: Store
   readonly stream: Stream
   readonly clock: Clock

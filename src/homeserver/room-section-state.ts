@@ -17,7 +17,7 @@ export interface StateReaderDeps {
   readonly lazyMembers: LazyMembers
 }
 
-export interface StateQuery {
+interface StateQuery {
   readonly requester: Requester
   readonly window: RoomWindow
   readonly timeline: RoomTimeline

@@ -23,7 +23,7 @@ import { strippedStateFor } from './stripped-state.ts'
 import type { UserRooms } from './user-rooms.ts'
 import { showsInvite, type UserSettings, type UserSettingsSource } from './user-settings.ts'
 
-export interface RoomSectionDeps extends RoomBodiesDeps {
+interface RoomSectionDeps extends RoomBodiesDeps {
   readonly store: RoomBodiesDeps['store'] & Pick<Store, 'accountDataBetween' | 'receiptsBetween'>
   readonly stream: Pick<Stream, 'current'>
   readonly roomHistory: RoomHistory

@@ -10,7 +10,7 @@ import type { Memberships } from './memberships.ts'
 import type { RoomAccesses } from './room-access.ts'
 import type { RoomState, RoomStates, StoredEvent } from './room-state.ts'
 
-export interface MembersQuery {
+interface MembersQuery {
   /** A sync or messages token; null: now. */
   readonly at: string | null
   readonly membership: string | null
@@ -18,7 +18,7 @@ export interface MembersQuery {
   readonly notMembership: string | null
 }
 
-export interface JoinedMember {
+interface JoinedMember {
   display_name: Json
   avatar_url: Json
 }
@@ -36,7 +36,7 @@ export interface RoomStateReader {
   joinedRooms(requester: Requester): RoomId[]
 }
 
-export interface RoomStateReaderDeps {
+interface RoomStateReaderDeps {
   readonly store: Pick<Store, 'eventsBetween'>
   readonly roomStates: Pick<RoomStates, 'at' | 'current'>
   readonly accesses: RoomAccesses

@@ -22,7 +22,7 @@ export interface RoomState {
 }
 
 /** An accepted event that no other cites yet. */
-export interface Extremity {
+interface Extremity {
   readonly eventId: EventId
   readonly depth: number
 }
@@ -34,7 +34,7 @@ export interface RoomHead {
 }
 
 /** For the room writer alone: it keeps what readers see equal to what is durable. */
-export interface RoomHeads {
+interface RoomHeads {
   head(roomId: RoomId): Promise<RoomHead | null>
   /** A room that is about to be committed, known to `versionOf` from now on. */
   created(roomId: RoomId, version: RoomVersion): void

@@ -26,7 +26,7 @@ import {
 } from './room-state.ts'
 
 /** The client transaction that an event answers; the row goes into the event's own commit (§5.1). */
-export interface EventTransaction {
+interface EventTransaction {
   readonly deviceId: DeviceId
   readonly txnId: string
   readonly remember: (eventId: EventId) => Write
@@ -41,7 +41,7 @@ export interface Author {
 /** The event to make, or the one that says it already. */
 export type Decision = EventDraft | { readonly already: StoredEvent }
 
-export interface NewRoom {
+interface NewRoom {
   /** Null: the ID follows from the create event (version 12). */
   readonly roomId: RoomId | null
   readonly version: RoomVersion
@@ -75,7 +75,7 @@ export interface RoomWriter {
   undisturbed<T>(roomId: RoomId, work: () => Promise<T>): Promise<T>
 }
 
-export interface RoomWriterDeps extends EventMakerDeps {
+interface RoomWriterDeps extends EventMakerDeps {
   readonly store: Pick<Store, 'events' | 'memberships'>
   readonly stream: Pick<Stream, 'commit'>
   readonly states: RoomStates

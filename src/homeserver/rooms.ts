@@ -20,7 +20,7 @@ import { createSendEvent, type SendEvent } from './send-event.ts'
 import { createTransactions, type Transactions } from './transactions.ts'
 import type { UserSettingsSource } from './user-settings.ts'
 
-export interface RoomsDeps {
+interface RoomsDeps {
   readonly store: Store
   readonly stream: Pick<Stream, 'commit'>
   readonly clock: Pick<Clock, 'now'>

@@ -23,7 +23,7 @@ export interface ClientTransaction {
   readonly txnId: string
 }
 
-export interface NewEvent {
+interface NewEvent {
   readonly roomId: RoomId
   readonly type: string
   readonly content: JsonObject
@@ -41,7 +41,7 @@ export interface SendEvent {
   ): Promise<EventId>
 }
 
-export interface SendEventDeps {
+interface SendEventDeps {
   readonly store: Pick<Store, 'events' | 'eventsBetween'>
   readonly serverName: ServerName
   readonly writer: Pick<RoomWriter, 'append'>

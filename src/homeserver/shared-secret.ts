@@ -16,7 +16,7 @@ export interface SharedSecretClaim {
   readonly mac: string
 }
 
-export interface SharedSecretDeps {
+interface SharedSecretDeps {
   readonly clock: Clock
   readonly random: Random
   /** Null, or empty so that everybody would know it: the feature is off and everything is refused. */

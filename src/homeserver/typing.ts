@@ -10,14 +10,14 @@ import type { Memberships } from './memberships.ts'
 
 /** Life of a typing flag whose client names none, and the cap on what it names (`TYPING_MAX`). */
 export const TYPING_DEFAULT_MS = 30_000
-export const TYPING_MAX_MS = 120_000
+const TYPING_MAX_MS = 120_000
 /** Flags at once; above it new ones are not taken, which nobody notices for longer than `TYPING_MAX_MS`. */
 const TYPERS_MAX = 20_000
 /** Rooms whose last change is remembered; above it the oldest is forgotten. */
 const ROOMS_MAX = 50_000
 
 /** What a client reports of itself (ROOMS-SPEC §5.9). */
-export interface TypingReport {
+interface TypingReport {
   readonly typing: boolean
   readonly timeoutMs: number
 }
@@ -42,7 +42,7 @@ interface RoomTyping {
   readonly expiries: Map<UserId, Timer>
 }
 
-export interface TypingDeps {
+interface TypingDeps {
   readonly clock: Clock
   readonly stream: Pick<Stream, 'observe'>
   readonly memberships: Memberships

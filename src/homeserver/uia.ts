@@ -17,7 +17,7 @@ export const PASSWORD_FLOWS: readonly Flow[] = [['m.login.password']]
 /** Does this `auth` object pass the stage? May throw a refusal of its own. */
 export type StageCheck = (auth: JsonObject) => Promise<boolean>
 
-export interface UiaRequest {
+interface UiaRequest {
   /** What the session is good for: method, path, whose, and for device deletion which devices. */
   readonly operation: string
   readonly flows: readonly Flow[]
@@ -33,7 +33,7 @@ export type UiaOutcome =
   | { readonly kind: 'passed'; readonly kept: string | null }
   | { readonly kind: 'challenge'; readonly body: JsonObject }
 
-export interface UiaDeps {
+interface UiaDeps {
   readonly clock: Clock
   readonly random: Random
   /** Unfinished sessions; the one that was used longest ago is forgotten for a new one. */

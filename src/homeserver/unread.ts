@@ -28,7 +28,7 @@ export interface Unread {
   readonly threads: Readonly<Record<string, UnreadCounts>> | null
 }
 
-export interface UnreadQuery {
+interface UnreadQuery {
   readonly userId: UserId
   readonly roomId: RoomId
   readonly upTo: number
@@ -55,7 +55,7 @@ interface Tally {
   readonly notices: readonly Notice[]
 }
 
-export interface UnreadDeps {
+interface UnreadDeps {
   readonly store: Pick<Store, 'eventsBetween'>
   readonly roomStates: Pick<RoomStates, 'current' | 'storedEvent'>
   readonly roomReceipts: RoomReceipts

@@ -13,7 +13,7 @@ export interface FoundUser {
   readonly profile: PublicProfile
 }
 
-export interface UserSearch {
+interface UserSearch {
   readonly term: string
   /** Users wanted at most. */
   readonly limit: number
@@ -30,7 +30,7 @@ export interface UserDirectory {
   ): Promise<{ readonly results: readonly FoundUser[]; readonly limited: boolean }>
 }
 
-export interface UserDirectoryDeps {
+interface UserDirectoryDeps {
   readonly store: Pick<Store, 'accountsLike'>
   readonly memberships: Pick<Memberships, 'share' | 'joinedRooms'>
   readonly directory: Pick<Directory, 'profiles'>

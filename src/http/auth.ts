@@ -3,9 +3,9 @@ import type { Directory, Requester } from '../ports/directory.ts'
 import type { Auth, Surface } from './route.ts'
 
 /** Where `?access_token=` authenticates: nowhere, on the surfaces of its time (P-004, P-005), everywhere. */
-export type QueryAccessToken = 'never' | 'legacy' | 'always'
+type QueryAccessToken = 'never' | 'legacy' | 'always'
 
-export interface AuthRequest {
+interface AuthRequest {
   readonly auth: Auth
   readonly surface: Surface
   readonly authorization: string | undefined

@@ -9,7 +9,7 @@ import { Answer, BODY_BYTES_MAX, type Call, type LimitName, type Method } from '
 import type { Endpoint, Router } from './router.ts'
 
 /** A request as it came in, before anything was looked up. */
-export interface Received {
+interface Received {
   readonly method: string
   /** The path as sent, without the query. */
   readonly rawPath: string

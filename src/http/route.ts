@@ -73,7 +73,7 @@ export class Answer {
   }
 }
 
-export interface RouteSpec<Path extends string, A extends Auth, Schema extends z.ZodType | undefined> {
+interface RouteSpec<Path extends string, A extends Auth, Schema extends z.ZodType | undefined> {
   readonly method: Method
   /** Below the prefixes, with `:name` segments; a last segment `*` takes the rest, slashes included, as param `*`. */
   readonly path: Path

@@ -13,7 +13,7 @@ export interface Endpoint {
   readonly pattern: string
 }
 
-export type Found =
+type Found =
   | { readonly kind: 'endpoint'; readonly endpoint: Endpoint; readonly params: Record<string, string> }
   | { readonly kind: 'wrong-method'; readonly allow: string }
   | { readonly kind: 'unknown' }

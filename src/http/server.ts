@@ -18,7 +18,7 @@ import { Answer, type Resource, type Route } from './route.ts'
 import { createRouter, type Router } from './router.ts'
 
 /** What a listener lets a client take up. The times count real time, not a manual clock's, except `drainMs`. */
-export interface HttpBounds {
+interface HttpBounds {
   readonly connectionsMax: number
   readonly headerBytesMax: number
   readonly headersMax: number

@@ -61,7 +61,7 @@ export const ERRORS = {
   notReady: [503, 'M_UNKNOWN', 'The server is starting or stopping'],
 } as const satisfies Record<string, readonly [status: number, errcode: string, meaning: string]>
 
-export type ErrorName = keyof typeof ERRORS
+type ErrorName = keyof typeof ERRORS
 
 /** A refusal. Thrown anywhere above the engine; one funnel (`http/errors`) turns it into an answer. */
 export class MatrixError extends Error {

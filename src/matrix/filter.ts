@@ -23,7 +23,7 @@ export interface RoomEventFilter extends EventFilter {
   readonly unread_thread_notifications?: boolean
 }
 
-export interface RoomFilter {
+interface RoomFilter {
   readonly rooms?: readonly string[]
   readonly not_rooms?: readonly string[]
   readonly include_leave?: boolean

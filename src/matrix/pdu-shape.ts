@@ -20,12 +20,12 @@ const ROOM_ID_FROM_CREATE = /^![A-Za-z0-9_-]{43}$/
 export type PduSource = 'local' | 'remote' | 'backfill'
 
 /** `size`: 413 `M_TOO_LARGE` to a client. `shape`: 400 `M_BAD_JSON`. From a server: dropped. */
-export interface PduProblem {
+interface PduProblem {
   readonly kind: 'size' | 'shape'
   readonly reason: string
 }
 
-export type PduCheck = { readonly ok: true; readonly pdu: Pdu } | ({ readonly ok: false } & PduProblem)
+type PduCheck = { readonly ok: true; readonly pdu: Pdu } | ({ readonly ok: false } & PduProblem)
 
 /** Is this a PDU of that room version, within the limits (ROOMS-SPEC §2.2, §2.4)? Hashes and signatures are not verified. */
 export function checkPduShape(value: Json, version: RoomVersion, source: PduSource): PduCheck {

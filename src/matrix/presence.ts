@@ -46,7 +46,7 @@ export interface ShownPresence {
   readonly visible: boolean
 }
 
-export interface RenderOptions {
+interface RenderOptions {
   /** Ages are computed now, when the answer is written (§3.3). */
   readonly now: Millis
   /** Does this server speak busy? Else it is shown as unavailable. */

@@ -11,7 +11,7 @@ const KEY_VERSION = /^[a-zA-Z0-9_]+$/
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/
 
 /** Signatures as they stand in JSON. */
-export type Signed = { signatures: { [server: string]: { [keyId: string]: string } } }
+type Signed = { signatures: { [server: string]: { [keyId: string]: string } } }
 
 /** Our half of an ed25519 key; signs, and never shows its secret. */
 export class SigningKey {

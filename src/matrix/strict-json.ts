@@ -7,7 +7,7 @@ export const JSON_LEVELS_MAX = 100
  * `syntax`: not JSON at all, and JSON.parse would say so too. `number`: JSON, but a number has no canonical form. `value`:
  * JSON, but with a duplicate key, a lone surrogate, or too many levels.
  */
-export type StrictJsonErrorKind = 'syntax' | 'number' | 'value'
+type StrictJsonErrorKind = 'syntax' | 'number' | 'value'
 
 /** `syntax` is for `M_NOT_JSON`, the others for `M_BAD_JSON` (ROOMS-SPEC §2.5). */
 export class StrictJsonError extends Error {

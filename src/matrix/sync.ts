@@ -4,7 +4,7 @@ import type { PRESENCE_LISTS } from './presence-list.ts'
 /** An event as clients see it inside `/sync` (ROOMS-SPEC §2.3): no `room_id`. */
 export type ClientEvent = JsonObject
 
-export interface EventList {
+interface EventList {
   events: ClientEvent[]
 }
 

@@ -5,7 +5,7 @@ import { refuse } from '../../matrix/errors.ts'
 import { ID_BYTES_MAX, parseDeviceId } from '../../matrix/ids.ts'
 import { isJsonObject, own, ownString, type JsonObject } from '../../matrix/json.ts'
 
-export const DEVICE_NAME_BYTES_MAX = 256
+const DEVICE_NAME_BYTES_MAX = 256
 
 /** UTF-8 cannot carry lone surrogates, so two such texts would become the same bytes. */
 export const wellFormed: z.ZodType<string> = z
@@ -29,7 +29,7 @@ export const authObject: z.ZodType<JsonObject | undefined> = z
   .optional()
   .transform((auth) => auth ?? undefined)
 
-export interface DeviceKeys {
+interface DeviceKeys {
   readonly device_id?: string | undefined
   readonly initial_device_display_name?: string | undefined
 }

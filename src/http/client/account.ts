@@ -13,7 +13,7 @@ const passwordBody = z.object({
 
 const deactivateBody = z.object({ erase: z.boolean().optional(), auth: authObject })
 
-export interface AccountDeps extends ConfirmDeps {
+interface AccountDeps extends ConfirmDeps {
   readonly accounts: Pick<Accounts, 'isOwnPassword' | 'changePassword' | 'deactivate'>
 }
 

@@ -18,7 +18,7 @@ const sharedSecretBody = z.object({
   inhibit_login: z.boolean().optional(),
 })
 
-export interface AdminDeps {
+interface AdminDeps {
   readonly accounts: Pick<Accounts, 'register'>
   readonly sharedSecret: SharedSecret
   readonly serverName: ServerName

@@ -7,7 +7,7 @@ import { EVERYWHERE, MODERN, route, type Route } from '../route.ts'
 
 const aliasBody = z.object({ room_id: z.string() })
 
-export interface AliasesRoutesDeps {
+interface AliasesRoutesDeps {
   readonly aliases: Pick<Aliases, 'drop' | 'find' | 'list' | 'put'>
   readonly serverName: ServerName
 }

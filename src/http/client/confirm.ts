@@ -13,7 +13,7 @@ export interface ConfirmDeps {
 }
 
 /** Who asks for what, and with which `auth`. */
-export interface Confirmation {
+interface Confirmation {
   readonly requester: Requester
   /** Method, path and what else the session shall be good for. */
   readonly operation: string

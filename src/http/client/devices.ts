@@ -11,7 +11,7 @@ const renameBody = z.object({ display_name: wellFormed.optional() })
 const removeBody = z.object({ auth: authObject })
 const removeManyBody = z.object({ devices: z.array(z.string()), auth: authObject })
 
-export interface DevicesDeps extends ConfirmDeps {
+interface DevicesDeps extends ConfirmDeps {
   readonly devices: Pick<Devices, 'list' | 'get' | 'rename' | 'remove'>
 }
 

@@ -7,7 +7,7 @@ const VERSIONS = ['r0.0.1', 'r0.1.0', 'r0.2.0', 'r0.3.0', 'r0.4.0', 'r0.5.0', 'r
   Array.from({ length: 12 }, (_, minor) => `v1.${minor + 1}`),
 )
 
-export interface DiscoveryDeps {
+interface DiscoveryDeps {
   readonly serverName: ServerName
   /** The states beyond the standard that may be set: `busy` is MSC3026, the others are of 2015. */
   readonly busy: boolean

@@ -14,7 +14,7 @@ import { ownPath } from '../own-path.ts'
 import { eventIdParam, roomIdParam } from '../params.ts'
 import { EVERYWHERE, MODERN, route, type Route } from '../route.ts'
 
-export interface EphemeralRoutesDeps {
+interface EphemeralRoutesDeps {
   readonly typing: Typing
   readonly receipts: Receipts
   readonly readMarkers: ReadMarkers

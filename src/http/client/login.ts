@@ -17,7 +17,7 @@ const loginBody = z.object({
   initial_device_display_name: wellFormed.optional(),
 })
 
-export interface LoginDeps {
+interface LoginDeps {
   readonly accounts: Pick<Accounts, 'login' | 'logout' | 'logoutAll'>
   readonly serverName: ServerName
 }

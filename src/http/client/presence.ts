@@ -10,7 +10,7 @@ import type { Presence } from '../../service/presence.ts'
 import { userIdParam } from '../params.ts'
 import { EVERYWHERE, route, type Route, type Surface } from '../route.ts'
 
-export interface PresenceRoutesDeps {
+interface PresenceRoutesDeps {
   readonly presence: Presence
   readonly words: PresenceWords
   readonly clock: Pick<Clock, 'now'>

@@ -17,7 +17,7 @@ const searchBody = z.object({
 })
 const visibilityBody = z.object({ visibility: z.enum(['public', 'private']).optional() })
 
-export interface PublicRoomsRoutesDeps {
+interface PublicRoomsRoutesDeps {
   readonly publicRooms: PublicRooms
   readonly serverName: ServerName
 }

@@ -16,7 +16,7 @@ const registerBody = z.object({
   auth: authObject,
 })
 
-export interface RegisterDeps {
+interface RegisterDeps {
   readonly accounts: Pick<Accounts, 'checkName' | 'register'>
   readonly passwords: Pick<Passwords, 'hash'>
   readonly uia: Uia

@@ -8,7 +8,7 @@ import { jsonObject, reasonBody } from './event-bodies.ts'
 
 const targetBody = reasonBody.extend({ user_id: z.string() })
 
-export interface RoomMembershipDeps {
+interface RoomMembershipDeps {
   readonly membership: MembershipChange
 }
 

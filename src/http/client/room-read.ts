@@ -6,7 +6,7 @@ import type { RoomStateReader } from '../../homeserver/room-state-reader.ts'
 import { countParam, eventIdParam, roomIdParam } from '../params.ts'
 import { EVERYWHERE, MODERN, route, type Route } from '../route.ts'
 
-export interface RoomReadRoutesDeps {
+interface RoomReadRoutesDeps {
   readonly reader: RoomReader
   readonly stateReader: RoomStateReader
 }

@@ -4,7 +4,7 @@ import { eventIdParam, roomIdParam } from '../params.ts'
 import { EVERYWHERE, MODERN, route, type Route } from '../route.ts'
 import { jsonObject, reasonBody } from './event-bodies.ts'
 
-export interface RoomSendDeps {
+interface RoomSendDeps {
   readonly events: SendEvent
 }
 

@@ -9,7 +9,7 @@ import { MODERN, route, type Route } from '../route.ts'
 
 const UNSTABLE_STATE_AFTER = 'org.matrix.msc4222.state_after'
 
-export interface SyncRoutesDeps {
+interface SyncRoutesDeps {
   readonly sync: Sync
   /** A stored filter by its ID, or one given inline (it begins with `{`). */
   readonly filters: { resolve(userId: UserId, text: string): Promise<Filter> }

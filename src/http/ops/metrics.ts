@@ -6,14 +6,14 @@ import type { Done } from '../server.ts'
 const SECONDS = [0.002, 0.01, 0.05, 0.2, 1, 5, 30, 300]
 
 /** Counts for Prometheus, in a registry of their own: two servers in one process do not share them. */
-export interface Metrics {
+interface Metrics {
   readonly observe: (done: Done) => void
   /** The exposition text and its content type. */
   readonly expose: () => Promise<{ readonly text: string; readonly contentType: string }>
 }
 
 /** What is asked at the moment of a scrape. */
-export interface Gauges {
+interface Gauges {
   readonly parked: () => number
   readonly inFlight: () => number
 }
