@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { JsonObject } from '../../src/matrix/json.ts'
 import { until, type ManualClock } from './manual-clock.ts'
 
-const STATES: readonly unknown[] = ['online', 'unavailable', 'offline']
+const STATES: ReadonlySet<unknown> = new Set(['online', 'unavailable', 'offline'])
 
 /** What every Matrix server has of presence, and not a word more; texts are wiped by a PUT without one, as elsewhere. */
 export class StandardServer {
@@ -48,8 +48,7 @@ export class StandardServer {
     else if (of !== undefined && request.method === 'PUT') {
       const body = (await json(request)) as JsonObject
       this.puts.push(body)
-      if (!STATES.includes(body['presence']))
-        return reply(400, { errcode: 'M_BAD_JSON', error: 'No such state' })
+      if (!STATES.has(body['presence'])) return reply(400, { errcode: 'M_BAD_JSON', error: 'No such state' })
       this.#publish(userId, body)
       reply(200, {})
     } else if (of !== undefined)
