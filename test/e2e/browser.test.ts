@@ -3,19 +3,13 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { extname, join } from 'node:path'
-import { chromium, type Browser, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { build } from 'vite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Actor } from '../support/actors.ts'
 import { startServer, type TestServer } from '../support/server.ts'
+import { isWithoutChromium, launchChromium } from './chromium.ts'
 import { expectCalm, passes, requestsInOneMinute } from './support.ts'
-
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
-  existsSync(path),
-)
-const MUST_RUN = process.env['ADSUM_TEST_FORBID_SKIP'] === '1'
-if (CHROMIUM === undefined && !MUST_RUN)
-  console.log('skipped: the browser tests need chromium (Debian package "chromium")')
 
 const CONTENT_TYPES: Record<string, string> = {
   '.html': 'text/html',
@@ -42,7 +36,7 @@ async function servePage(folder: string): Promise<Server> {
   return server
 }
 
-describe.skipIf(CHROMIUM === undefined && !MUST_RUN)('a browser page with matrix-js-sdk', () => {
+describe.skipIf(isWithoutChromium())('a browser page with matrix-js-sdk', () => {
   const folder = mkdtempSync(join(tmpdir(), 'adsum-page-'))
   let server: TestServer
   let pages: Server
@@ -58,16 +52,7 @@ describe.skipIf(CHROMIUM === undefined && !MUST_RUN)('a browser page with matrix
   beforeAll(async () => {
     server = await startServer()
     pages = await servePage(folder)
-    browser = await chromium.launch({
-      executablePath: CHROMIUM ?? '/usr/bin/chromium',
-      args: [
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-      ],
-    })
+    browser = await launchChromium()
     page = await browser.newPage()
     alice = await server.registers('alice')
     bob = await server.registers('bob')

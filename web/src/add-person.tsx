@@ -52,7 +52,7 @@ export function AddPerson() {
             onInput={({ currentTarget }) => setTyped(currentTarget.value)}
           />
         </label>
-        <button class="primary" disabled={isRunning}>
+        <button class="primary" aria-disabled={isRunning}>
           Ask
         </button>
       </form>

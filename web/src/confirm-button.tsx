@@ -13,18 +13,23 @@ interface ConfirmButtonProps {
 export function ConfirmButton({ label, question, whom, disabled, onConfirmed }: ConfirmButtonProps) {
   const [isAsking, setAsking] = useState(false)
   return (
-    <button
-      class={isAsking ? 'quiet asking' : 'quiet'}
-      disabled={disabled}
-      onClick={() => {
-        setAsking(!isAsking)
-        if (isAsking) onConfirmed()
-      }}
-      onBlur={() => setAsking(false)}
-      onKeyDown={({ key }) => key === 'Escape' && setAsking(false)}
-    >
-      <span aria-live="polite">{isAsking ? question : label}</span>
-      <span class="unseen">: {whom}</span>
-    </button>
+    <>
+      <button
+        class={isAsking ? 'quiet asking' : 'quiet'}
+        aria-label={`${isAsking ? question : label}: ${whom}`}
+        aria-disabled={disabled}
+        onClick={() => {
+          setAsking(!isAsking)
+          if (isAsking) onConfirmed()
+        }}
+        onBlur={() => setAsking(false)}
+        onKeyDown={({ key }) => key === 'Escape' && setAsking(false)}
+      >
+        {isAsking ? question : label}
+      </button>
+      <span class="unseen" role="status">
+        {isAsking ? `${question} Press again.` : ''}
+      </span>
+    </>
   )
 }

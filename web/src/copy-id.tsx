@@ -14,10 +14,17 @@ export function CopyId({ userId }: { readonly userId: string }) {
   return (
     <p class="own-id">
       <bdi class="user-id">{userId}</bdi>{' '}
-      <button class="quiet" onClick={() => void copy()} onBlur={() => setCopied(false)}>
-        <span aria-live="polite">{isCopied ? 'Copied' : 'Copy'}</span>
-        <span class="unseen"> your ID</span>
+      <button
+        class="quiet"
+        aria-label={isCopied ? 'Copied your ID' : 'Copy your ID'}
+        onClick={() => void copy()}
+        onBlur={() => setCopied(false)}
+      >
+        {isCopied ? 'Copied' : 'Copy'}
       </button>
+      <span class="unseen" role="status">
+        {isCopied ? 'Copied' : ''}
+      </span>
     </p>
   )
 }

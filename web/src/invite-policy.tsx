@@ -17,7 +17,7 @@ export function InvitePolicyChoice() {
   const client = usePresenceClient()
   const [policy, setPolicy] = useState<InvitePolicy | null>(null)
   const [isSaved, setSaved] = useState(false)
-  const { isRunning, problem, run } = useAct()
+  const { problem, run } = useAct()
   useEffect(() => {
     void run(async () => setPolicy(await client.policy()))
   }, [client])
@@ -38,7 +38,7 @@ export function InvitePolicyChoice() {
       <select
         id="policy"
         value={policy ?? ''}
-        disabled={policy === null || isRunning}
+        disabled={policy === null}
         onChange={({ currentTarget }) => void choose(currentTarget.value as InvitePolicy)}
       >
         {policy === null && <option value="">…</option>}

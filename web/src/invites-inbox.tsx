@@ -1,8 +1,8 @@
-import { useRef } from 'preact/hooks'
 import type { Invite } from '@adsum/client'
 import { useInvites, usePresence } from '@adsum/client/react'
 import { useAct } from './act.ts'
 import { agoText } from './age.ts'
+import { useFocusKept } from './focus.ts'
 import { nameOf } from './initials.ts'
 import { PersonName } from './person-name.tsx'
 import { Portrait } from './portrait.tsx'
@@ -12,11 +12,11 @@ import { useNow } from './use-now.ts'
 /** People who ask to see us, until they are answered; not there while nobody asks. */
 export function InvitesInbox() {
   const { incoming } = useInvites()
-  const title = useRef<HTMLHeadingElement>(null)
+  useFocusKept('inbox-title', 'roster-title')
   if (incoming.length === 0) return null
   return (
     <section class="inbox" aria-labelledby="inbox-title">
-      <h2 id="inbox-title" tabIndex={-1} ref={title}>
+      <h2 id="inbox-title" tabIndex={-1}>
         {incoming.length === 1 ? 'Somebody asks to see you' : `${incoming.length} people ask to see you`}
       </h2>
       <ul>
@@ -33,13 +33,14 @@ function InviteRow({ invite: { userId, ts } }: { readonly invite: Invite }) {
   const person = usePresence(userId)
   const { isRunning, problem, run } = useAct()
   const now = useNow()
-  const answer = (work: () => Promise<void>) => async (): Promise<void> => {
-    if (await run(work)) focusAfterwards()
-  }
   const button = (text: string, work: () => Promise<void>, kind = 'quiet') => (
-    <button class={kind} disabled={isRunning} onClick={() => void answer(work)()}>
+    <button
+      class={kind}
+      aria-label={`${text}: ${nameOf(person)}`}
+      aria-disabled={isRunning}
+      onClick={() => void run(work)}
+    >
       {text}
-      <span class="unseen">: {nameOf(person)}</span>
     </button>
   )
   return (
@@ -59,13 +60,4 @@ function InviteRow({ invite: { userId, ts } }: { readonly invite: Invite }) {
       <Problem text={problem} />
     </li>
   )
-}
-
-/** The buttons that had the focus are gone with the invite: go on where reading would. */
-function focusAfterwards(): void {
-  requestAnimationFrame(() => {
-    if (document.activeElement !== document.body) return
-    const next = document.getElementById('inbox-title') ?? document.getElementById('roster-title')
-    next?.focus()
-  })
 }

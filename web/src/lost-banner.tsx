@@ -6,7 +6,7 @@ export function LostBanner() {
   const client = usePresenceClient()
   if (connection !== 'lost') return null
   return (
-    <div class="lost">
+    <section class="lost" aria-label="Connection">
       <p>
         <strong>The server cannot be reached.</strong> Who is around is unknown until it answers; that is
         tried again and again.
@@ -14,6 +14,6 @@ export function LostBanner() {
       <button class="quiet" onClick={() => client.retryNow()}>
         Try now
       </button>
-    </div>
+    </section>
   )
 }

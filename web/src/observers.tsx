@@ -3,6 +3,7 @@ import { useInvites, usePresence } from '@adsum/client/react'
 import { useAct } from './act.ts'
 import { dateText } from './age.ts'
 import { ConfirmButton } from './confirm-button.tsx'
+import { useFocusKept } from './focus.ts'
 import { nameOf } from './initials.ts'
 import { PersonName } from './person-name.tsx'
 import { Problem } from './problem.tsx'
@@ -11,6 +12,7 @@ import { useNow } from './use-now.ts'
 /** Whom we allowed to see us, and taking it back. */
 export function Observers() {
   const { observers } = useInvites()
+  useFocusKept('observers-title')
   return (
     <section class="observers" aria-labelledby="observers-title">
       <h2 id="observers-title" tabIndex={-1}>

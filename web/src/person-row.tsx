@@ -43,8 +43,13 @@ function ListAction({ person }: { readonly person: UserPresence }) {
   return (
     <div class="row-action">
       {listed === null ? (
-        <button class="quiet" disabled={isRunning} onClick={() => void run(() => invite(userId))}>
-          Add to list<span class="unseen">: {name}</span>
+        <button
+          class="quiet"
+          aria-label={`Add to list: ${name}`}
+          aria-disabled={isRunning}
+          onClick={() => void run(() => invite(userId))}
+        >
+          Add to list
         </button>
       ) : (
         <ConfirmButton

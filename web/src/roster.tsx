@@ -1,11 +1,13 @@
 import { useConnection, useRoster } from '@adsum/client/react'
 import { isAround } from './availability.ts'
+import { useFocusKept } from './focus.ts'
 import { groupPeople, type Group } from './groups.ts'
 import { PersonRow } from './person-row.tsx'
 
 /** Everyone, grouped and sorted. */
 export function Roster() {
   const connection = useConnection()
+  useFocusKept('roster-title')
   const groups = groupPeople(useRoster())
   return (
     <section class="roster" aria-labelledby="roster-title">

@@ -46,7 +46,7 @@ export function SignIn({
           <input name="password" type="password" autocomplete={isNew ? 'new-password' : 'current-password'} />
         </label>
         <Problem text={problem} />
-        <button class="primary" disabled={isRunning}>
+        <button class="primary" aria-disabled={isRunning}>
           {isNew ? 'Make an account' : 'Sign in'}
         </button>
       </form>

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 
 /** Fine enough for texts that count in minutes. */
-const TICK_MS = 20_000
+const TICK_MS = 10_000
 
 const listeners = new Set<() => void>()
 let timer: ReturnType<typeof setInterval> | undefined
