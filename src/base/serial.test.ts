@@ -53,6 +53,8 @@ test('work of several keys waits for each of them, and holds up what needs any o
   const gate = Promise.withResolvers<void>()
   const first = serial.run('b', () => gate.promise)
   const both = runInAll(serial, ['b', 'a', 'b'], async () => void seen.push('both'))
+  // It has its first key and stands in line for the second.
+  await settle(1)
   const later = ['a', 'b'].map((key) => serial.run(key, async () => void seen.push(key)))
   const other = runInAll(serial, ['c'], async () => void seen.push('c'))
   await settle()
