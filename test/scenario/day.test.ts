@@ -37,9 +37,9 @@ test('P-083 P-135 P-142 P-132 P-130 P-134 P-141 L-22 a day of two friends', asyn
   expect(alice.hears(bob)).toEqual(['online'])
 
   // She is around without touching anything: after a minute not active, after five idle, then nothing more.
-  await story.passes(MINUTE)
+  await story.passes(MINUTE + 5 * SECOND)
   expect(bob.hears(alice)).toEqual(['online'])
-  await story.passes(4 * MINUTE - 5 * SECOND)
+  await story.passes(4 * MINUTE - 10 * SECOND)
   expect(bob.hears(alice)).toEqual([])
   await story.passes(10 * SECOND)
   expect(bob.hears(alice)).toEqual(['unavailable'])

@@ -54,6 +54,8 @@ export interface TestServer {
   registers(name: string, options?: { readonly deviceId?: string }): Promise<Actor>
   /** Another device of the same person. */
   logsIn(actor: Actor, deviceId?: string): Promise<Actor>
+  /** Long polls that wait now. */
+  readonly waiting: number
   /** Waits until exactly this many long polls wait. */
   parked(count: number): Promise<void>
   /** Waits until every request in flight is a waiting long poll. */
@@ -168,11 +170,12 @@ class LocalServer implements TestServer {
     return this.#actor(actor.name, actor.password, reply.body)
   }
 
+  get waiting(): number {
+    return this.#running.parked
+  }
+
   parked(count: number): Promise<void> {
-    return until(
-      () => this.#running.parked === count,
-      `${count} parked requests (${this.#running.parked} are)`,
-    )
+    return until(() => this.waiting === count, `${count} parked requests (${this.waiting} were)`)
   }
 
   async quiet(): Promise<void> {

@@ -67,12 +67,13 @@ export class Story {
 
   /** Until every open client waits for news again; no time passes. */
   async rest(): Promise<void> {
-    const open = [...this.#clients].filter(({ isOpen }) => isOpen)
-    try {
-      await this.server.parked(open.length)
-    } catch (error) {
-      throw open.find(({ failure }) => failure !== null)?.failure ?? error
-    }
+    const open = (): Poller[] => [...this.#clients].filter(({ isOpen }) => isOpen)
+    const failure = (): Error | null => open().find((client) => client.failure !== null)?.failure ?? null
+    // Who is logged out meanwhile will not wait any more.
+    const isAtRest = (): boolean => this.server.waiting === open().length || failure() !== null
+    await until(isAtRest, 'every client at rest')
+    const failed = failure()
+    if (failed !== null) throw failed
   }
 
   /** Clients notice, and try again when the server is back. */
