@@ -36,7 +36,6 @@ export class Crowd {
   /** Connects everybody and returns when all of them wait. */
   async park(): Promise<void> {
     const { port } = this.#target.child
-    this.#releaser ??= await openPoller(port, (error) => this.#fail(error))
     while (this.#pollers.length < this.size) {
       const count = Math.min(CONNECT_PARALLEL, this.size - this.#pollers.length)
       const opened = Array.from({ length: count }, () => openPoller(port, (error) => this.#fail(error)))
@@ -50,6 +49,10 @@ export class Crowd {
 
   /** One change, told to everybody; returns when all of them wait again. */
   async round(number: number): Promise<Round> {
+    // Not before everybody waits: a server hangs up on who connects and asks nothing.
+    const releaser = (this.#releaser ??= await openPoller(this.#target.child.port, (error) =>
+      this.#fail(error),
+    ))
     const latenciesMs: number[] = []
     let bodyBytes = 0
     const started = performance.now()
@@ -60,9 +63,7 @@ export class Crowd {
         if (latenciesMs.length === this.size) resolve()
       }
     })
-    const released = new Promise<Answer>((resolve) =>
-      this.#releaser?.ask(this.#target.release(number), resolve),
-    )
+    const released = new Promise<Answer>((resolve) => releaser.ask(this.#target.release(number), resolve))
     const { status, body } = await released
     if (status !== 200) throw new Error(`the change was answered ${status}: ${body}`)
     await this.#inTime(all)

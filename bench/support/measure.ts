@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm'
 /** Repetitions that one reading of the clock spans, so that the clock costs nothing beside them. */
 const BATCH_MIN_MS = 1
 
-/** Nanoseconds of one call: the median over batches, after a warm-up of a quarter of the time. */
+/** Nanoseconds of one call: the median over batches, so that what interrupts some of them does not count. */
 export function perCall(run: () => void, budgetMs: number): number {
   const perBatch = warmUp(run, budgetMs / 4)
   const batches: number[] = []

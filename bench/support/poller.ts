@@ -34,6 +34,7 @@ export class Poller {
   /** The connection is dropped, whatever waits. */
   drop(): Promise<void> {
     this.#onFailure = () => {}
+    if (this.#socket.closed) return Promise.resolve()
     const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()))
     this.#socket.destroy()
     return closed
