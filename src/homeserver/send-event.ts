@@ -57,66 +57,64 @@ const REACTION_SEARCH_MAX = 1_000
 const NEWEST = Number.MAX_SAFE_INTEGER
 
 export function createSendEvent(deps: SendEventDeps): SendEvent {
-  const { writer, transactions } = deps
-
-  const sendOnce = async (
-    requester: Requester,
-    { request, txnId }: ClientTransaction,
-    perform: (author: Author) => Promise<StoredEvent>,
-  ): Promise<EventId> => {
-    const answer = await transactions.once(requester, request, async (remember) => {
-      const answerOf = (eventId: EventId): JsonObject => ({ event_id: eventId })
-      const { deviceId } = requester
-      const txn = { deviceId, txnId, remember: (eventId: EventId) => remember(answerOf(eventId)) }
-      const stored = await perform({ acted: requester, txn })
-      return answerOf(stored.row.eventId)
-    })
-    return answer['event_id'] as EventId
-  }
+  const send: SendEvent['send'] = (requester, { roomId, type, content }, txn) =>
+    sendOnce(deps, requester, txn, (author) =>
+      deps.writer.append(
+        roomId,
+        async (state) => {
+          const draft = draftOf(state.version, { type, sender: requester.userId, content })
+          await check(deps, state, draft)
+          return draft
+        },
+        author,
+      ),
+    )
   return {
-    send: (requester, { roomId, type, content }, txn) =>
-      sendOnce(requester, txn, (author) =>
-        writer.append(
-          roomId,
-          async (state) => {
-            const draft = draftOf(state.version, { type, sender: requester.userId, content })
-            await check(deps, state, draft)
-            return draft
-          },
-          author,
-        ),
-      ),
-    async sendState(requester, { roomId, type, stateKey, content }) {
-      const { userId } = requester
-      const append = (): Promise<StoredEvent> =>
-        writer.append(
-          roomId,
-          async (state) => {
-            const draft = await stateDraft(deps, state, { type, sender: userId, stateKey, content })
-            const already = state.get(type, stateKey)
-            return already !== undefined && says(already, draft) ? { already } : draft
-          },
-          by(requester),
-        )
-      const isOwnMembership = type === 'm.room.member' && stateKey === userId
-      const stored = await (isOwnMembership ? deps.activeUsers.run(userId, append) : append())
-      return stored.row.eventId
+    send,
+    sendState: (requester, event) => sendState(deps, requester, event),
+    redact(requester, { roomId, target, reason }, txn) {
+      const content = { redacts: target, ...(reason === undefined ? {} : { reason }) }
+      return send(requester, { roomId, type: 'm.room.redaction', content }, txn)
     },
-    redact: (requester, { roomId, target, reason }, txn) =>
-      sendOnce(requester, txn, (author) =>
-        writer.append(
-          roomId,
-          async (state) => {
-            const content = { redacts: target, ...(reason === undefined ? {} : { reason }) }
-            const type = 'm.room.redaction'
-            const draft = draftOf(state.version, { type, sender: requester.userId, content })
-            await check(deps, state, draft)
-            return draft
-          },
-          author,
-        ),
-      ),
   }
+}
+
+/** The row that remembers the answer goes into the commit of the event. */
+async function sendOnce(
+  { transactions }: SendEventDeps,
+  requester: Requester,
+  { request, txnId }: ClientTransaction,
+  perform: (author: Author) => Promise<StoredEvent>,
+): Promise<EventId> {
+  const answerOf = (eventId: EventId): JsonObject => ({ event_id: eventId })
+  const answer = await transactions.once(requester, request, async (remember) => {
+    const { deviceId } = requester
+    const txn = { deviceId, txnId, remember: (eventId: EventId) => remember(answerOf(eventId)) }
+    const stored = await perform({ acted: requester, txn })
+    return answerOf(stored.row.eventId)
+  })
+  return answer['event_id'] as EventId
+}
+
+async function sendState(
+  deps: SendEventDeps,
+  requester: Requester,
+  { roomId, type, stateKey, content }: NewEvent & { readonly stateKey: string },
+): Promise<EventId> {
+  const { userId } = requester
+  const append = (): Promise<StoredEvent> =>
+    deps.writer.append(
+      roomId,
+      async (state) => {
+        const draft = await stateDraft(deps, state, { type, sender: userId, stateKey, content })
+        const already = state.get(type, stateKey)
+        return already !== undefined && says(already, draft) ? { already } : draft
+      },
+      by(requester),
+    )
+  const isOwnMembership = type === 'm.room.member' && stateKey === userId
+  const stored = await (isOwnMembership ? deps.activeUsers.run(userId, append) : append())
+  return stored.row.eventId
 }
 
 /** Clients name the target of a redaction inside the content; up to version 10 its place is above. */
