@@ -53,7 +53,7 @@ describe.skipIf(isWithoutChromium())('two people at the roster page', () => {
     await alice.reads('Nobody to see yet.')
   })
 
-  test('what cannot be asked is said at once, and who does not exist when the server has answered', async () => {
+  test('P-062 what cannot be asked is said at once, and who does not exist when the server has answered', async () => {
     await alice.asks('alice')
     await alice.reads('That is you.')
     await alice.asks('@bob smith:home.example')
@@ -63,7 +63,7 @@ describe.skipIf(isWithoutChromium())('two people at the roster page', () => {
     await alice.seesNothingOf({ userId: '@nobody:home.example' })
   })
 
-  test('P-063 P-071 an invite arrives live, is accepted and returned; both see each other', async () => {
+  test('P-056 P-058 P-069 an invite arrives live, is accepted and returned; both see each other', async () => {
     await alice.asks('bob')
     await alice.reads('@bob:home.example is asked.')
     await alice.section('Asked, not answered yet').locator('[data-user="@bob:home.example"]').waitFor()
@@ -216,7 +216,7 @@ describe.skipIf(isWithoutChromium())('two people at the roster page', () => {
     await bob.row(alice).getByText('two tabs').waitFor()
   })
 
-  test('P-070 a denied invite is told, an ignored one does not come back', async () => {
+  test('P-059 a denied invite is gone, an ignored one does not come back', async () => {
     await asks(carol, bob)
     const inbox = bob.section('Somebody asks to see you')
     await bob.presses('Deny: carol', inbox)
@@ -243,7 +243,7 @@ describe.skipIf(isWithoutChromium())('two people at the roster page', () => {
     await dave.sees(await alice.actor(), 'online')
   })
 
-  test('P-073 who is revoked sees nothing any more, and only at the second press', async () => {
+  test('P-061 who is revoked sees nothing any more, and only at the second press', async () => {
     const observers = bob.section('People who can see you')
     await bob.presses('Revoke: alice', observers)
     await alice.sees(bob, 'Online')
@@ -261,7 +261,7 @@ describe.skipIf(isWithoutChromium())('two people at the roster page', () => {
     expect(await outgoing(await bob.actor())).toEqual([])
   })
 
-  test('P-146 who shares a room stands under rooms, offline ones too, and can be asked', async () => {
+  test('who shares a room stands under rooms, and can be asked', async () => {
     const roomId = await (await alice.actor()).creates({ preset: 'public_chat' })
     await (await bob.actor()).joins(roomId)
     const rooms = alice.section('From shared rooms')
