@@ -135,7 +135,10 @@ describe('asking and answering', () => {
     await asked.accepts(alice)
     expect(refusal(await asked.denies(alice))).toEqual([404, 'M_NOT_FOUND'])
     expect(await asker.follows()).toEqual([bob.userId])
-    await asker.invites('@nobody:home.example')
+    // What is to be ignored cannot be accepted either.
+    await asked.revokes(alice, { ignore_future: true })
+    expect(refusal(await asked.accepts(alice))).toEqual([404, 'M_NOT_FOUND'])
+    expect(refusal(await asked.denies(alice))).toEqual([404, 'M_NOT_FOUND'])
     expect(refusal(await asker.accepts(alice))).toEqual([404, 'M_NOT_FOUND'])
   })
 
