@@ -11,6 +11,8 @@ import { isWithoutChromium, launchChromium } from './chromium.ts'
 import { expectAccessible, Person } from './roster-page.ts'
 
 const MINUTE = 60_000
+/** What Alice's world took, until now. */
+const HISTORY_MS = (26 * 60 + 35 + 12 + 5) * MINUTE
 const LISTS = '/unstable/dev.adsum.presence_lists'
 
 /** With ADSUM_SCREENSHOTS, the folder for pictures of every state (`npm run screenshots -w web`). */
@@ -74,7 +76,7 @@ describe.skipIf(isWithoutChromium())('the states of the roster page', () => {
 
   beforeAll(async () => {
     expect(buildPage(folder)).toBe(true)
-    const clock = new ManualClock(Date.now())
+    const clock = new ManualClock(Date.now() - HISTORY_MS)
     server = await startServer({ pageFolder: folder, clock, config: { presence: { busy: true } } })
     browser = await launchChromium()
     alice = await alicesWorld(server)
@@ -116,6 +118,7 @@ describe.skipIf(isWithoutChromium())('the states of the roster page', () => {
     await person.sees({ userId: '@hatter:home.example' }, 'Busy')
     await person.sees({ userId: '@rabbit:home.example' }, 'Offline')
     await person.reads('2 people ask to see you')
+    await person.touches()
     await shows('roster')
 
     await person.chooses('Hidden')

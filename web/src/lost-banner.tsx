@@ -8,8 +8,8 @@ export function LostBanner() {
   return (
     <section class="lost" aria-label="Connection">
       <p>
-        <strong>The server cannot be reached.</strong> Who is around is unknown until it answers; that is
-        tried again and again.
+        <strong>The server cannot be reached.</strong> Until it answers, who is around is unknown. This page
+        keeps trying.
       </p>
       <button class="quiet" onClick={() => client.retryNow()}>
         Try now
