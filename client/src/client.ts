@@ -1,7 +1,7 @@
 import type { Clock, Millis, Timer } from './clock.ts'
 import { Emitter, type Unsubscribe } from './emitter.ts'
-import { features, fields, presenceStatus, type ListEntry, type SyncNews } from './guards.ts'
-import { PresenceLists } from './lists.ts'
+import { features, fields, presenceStatus, type SyncNews } from './guards.ts'
+import type { PresenceLists } from './lists.ts'
 import { ChoiceMemory } from './memory.ts'
 import type { SharedOptions } from './options.ts'
 import { OwnPresence as OwnSide } from './own-presence.ts'
@@ -15,6 +15,7 @@ import type {
   Invite,
   InviteChange,
   InvitePolicy,
+  ListEntry,
   Lists,
   OwnPresence,
   SetPresence,
@@ -34,6 +35,9 @@ export interface PresenceClientOptions extends Omit<SharedOptions, 'clock' | 'ra
 
 const UNKNOWN_AFTER_MS: Millis = 10_000
 
+const NONE: readonly never[] = Object.freeze([])
+const NO_LISTS: Lists = Object.freeze({ incoming: NONE, outgoing: NONE, following: NONE, observers: NONE })
+
 const NO_FEATURES: Features = Object.freeze({ lists: false, busy: false, hidden: false, freeForChat: false })
 
 /** Presence of everyone one may see, and one's own; made by `createPresenceClient` and `attachTo`. */
@@ -43,21 +47,20 @@ export class PresenceClient {
   readonly #clock: Clock
   readonly #unknownAfterMs: Millis
   readonly #idleOption: SharedOptions['idle']
-  readonly #rereadsLists: boolean
   readonly #store: Store
   readonly #own: OwnSide
-  readonly #lists: PresenceLists
+  readonly #rereadsLists: boolean
+  readonly #invites = new Emitter<InviteChange>()
+  #lists: PresenceLists | null = null
+  #loading: Promise<PresenceLists> | null = null
   readonly #memory: ChoiceMemory
-  readonly #anything = new Emitter<void>()
   #connection: Connection = 'stopped'
   #features: Features = NO_FEATURES
   #ownSnapshot: OwnPresence | null = null
   #lostTimer: Timer | null = null
   #ends: (() => void)[] = []
   /** What is to be read besides the sync. */
-  #unread = { lists: false, own: false }
-  #depth = 0
-  #isTouched = false
+  readonly #unread = new Set<'lists' | 'own'>()
 
   constructor(options: PresenceClientOptions) {
     const { userId, source, clock, random, members, background, storage, channel } = options
@@ -66,9 +69,7 @@ export class PresenceClient {
     this.#clock = clock
     this.#unknownAfterMs = options.unknownAfterMs ?? UNKNOWN_AFTER_MS
     this.#idleOption = options.idle
-    this.#rereadsLists = options.rereadsLists
     this.#store = new Store({ ownId: userId, members })
-    this.#store.subscribe(() => this.#touch())
     this.#store.subscribeTo(userId, () => this.#heardOfOneself())
     this.#memory = new ChoiceMemory({ userId, storage, channel })
     this.#own = new OwnSide({
@@ -88,17 +89,7 @@ export class PresenceClient {
       onChange: () => this.#touchOwn(),
     })
     this.#own.background = background
-    this.#lists = new PresenceLists({
-      ownId: userId,
-      request: source.request,
-      clock,
-      onChange: () => this.#listsChanged(),
-      onPresence: (news, askedTs) => {
-        // A sync that answered meanwhile knows better.
-        const older = news.filter((each) => this.#store.get(each.userId).updatedAt < askedTs)
-        this.#batch(() => older.forEach((each) => this.#store.hear(each, clock.now())))
-      },
-    })
+    this.#rereadsLists = options.rereadsLists
   }
 
   start(): void {
@@ -117,7 +108,7 @@ export class PresenceClient {
       heard: (news, isInitial) => this.#heard(news, isInitial),
       failed: (isSilence) => this.#failed(isSilence),
       unauthorized: () => this.#end('unauthorized'),
-      reread: () => this.#reread(),
+      reread: () => this.#read('lists'),
     })
     this.#ends = [stopIdle, onBrowserOnline(() => this.retryNow())]
   }
@@ -167,11 +158,11 @@ export class PresenceClient {
   }
 
   lists(): Lists {
-    return this.#lists.snapshot
+    return this.#lists?.snapshot ?? NO_LISTS
   }
 
   subscribe(listener: () => void): Unsubscribe {
-    return this.#anything.on(listener)
+    return this.#store.subscribe(listener)
   }
 
   subscribeTo(userId: string, listener: () => void): Unsubscribe {
@@ -179,7 +170,7 @@ export class PresenceClient {
   }
 
   onInvite(listener: (change: InviteChange) => void): Unsubscribe {
-    return this.#lists.changes.on(listener)
+    return this.#invites.on(listener)
   }
 
   /** Asks for the exact last activity. Rejects with `RequestError` 403 or 404 if the user may not be seen. */
@@ -193,44 +184,44 @@ export class PresenceClient {
     return this.#own.choose(choice)
   }
 
-  getList(): Promise<ListEntry[]> {
-    return this.#listed(() => this.#lists.getList())
+  async getList(): Promise<ListEntry[]> {
+    return (await this.#needLists()).getList()
   }
 
-  invite(userIds: string | readonly string[]): Promise<void> {
-    return this.#changing(() => this.#lists.invite(userIds))
+  async invite(userIds: string | readonly string[]): Promise<void> {
+    return (await this.#needLists()).invite(userIds)
   }
 
-  drop(userIds: string | readonly string[]): Promise<void> {
-    return this.#changing(() => this.#lists.drop(userIds))
+  async drop(userIds: string | readonly string[]): Promise<void> {
+    return (await this.#needLists()).drop(userIds)
   }
 
-  incoming(): Promise<readonly Invite[]> {
-    return this.#listed(() => this.#lists.incoming())
+  async incoming(): Promise<readonly Invite[]> {
+    return (await this.#needLists()).incoming()
   }
 
-  accept(userId: string, options?: { readonly addBack?: boolean }): Promise<void> {
-    return this.#changing(() => this.#lists.accept(userId, options))
+  async accept(userId: string, options?: { readonly addBack?: boolean }): Promise<void> {
+    return (await this.#needLists()).accept(userId, options)
   }
 
-  deny(userId: string, options?: { readonly ignoreFuture?: boolean }): Promise<void> {
-    return this.#changing(() => this.#lists.deny(userId, options))
+  async deny(userId: string, options?: { readonly ignoreFuture?: boolean }): Promise<void> {
+    return (await this.#needLists()).deny(userId, options)
   }
 
-  observers(): Promise<readonly Invite[]> {
-    return this.#listed(() => this.#lists.observers())
+  async observers(): Promise<readonly Invite[]> {
+    return (await this.#needLists()).observers()
   }
 
-  revoke(userId: string, options?: { readonly ignoreFuture?: boolean }): Promise<void> {
-    return this.#changing(() => this.#lists.revoke(userId, options))
+  async revoke(userId: string, options?: { readonly ignoreFuture?: boolean }): Promise<void> {
+    return (await this.#needLists()).revoke(userId, options)
   }
 
-  policy(): Promise<InvitePolicy> {
-    return this.#listed(() => this.#lists.policy())
+  async policy(): Promise<InvitePolicy> {
+    return (await this.#needLists()).policy()
   }
 
-  setPolicy(policy: InvitePolicy): Promise<void> {
-    return this.#listed(() => this.#lists.setPolicy(policy))
+  async setPolicy(policy: InvitePolicy): Promise<void> {
+    return (await this.#needLists()).setPolicy(policy)
   }
 
   async #prepare(): Promise<void> {
@@ -247,26 +238,22 @@ export class PresenceClient {
   #learnFeatures(features: Features): void {
     this.#features = Object.freeze(features)
     this.#own.review()
-    this.#touch()
+    this.#store.touch()
   }
 
   #heard(news: SyncNews, isInitial: boolean): void {
     this.#lostTimer?.cancel()
     this.#lostTimer = null
-    this.#batch(() => {
-      this.#store.batch(() => {
-        if (isInitial) this.#store.reset()
-        for (const room of news.rooms) this.#store.hearRoom(room)
-        for (const each of news.presence) this.#store.hear(each, this.#clock.now())
-      })
-      this.#lists.apply(news.invites)
+    if (isInitial) this.#unread.add('lists').add('own')
+    this.#store.batch(() => {
+      if (isInitial) this.#store.reset()
+      for (const room of news.rooms) this.#store.hearRoom(room)
+      for (const each of news.presence) this.#store.hear(each, this.#clock.now())
+      this.#lists?.apply(news.invites)
       this.#become('connected')
     })
-    if (isInitial) {
-      this.#unread = { lists: true, own: true }
-      this.#own.review()
-    }
-    this.#catchUp()
+    if (isInitial) this.#own.review()
+    this.#read()
   }
 
   #failed(isSilence: boolean): void {
@@ -280,7 +267,7 @@ export class PresenceClient {
     this.#lostTimer = null
     if (this.#connection === 'lost') return
     this.#source.forget()
-    this.#batch(() => {
+    this.#store.batch(() => {
       this.#store.lose()
       this.#become('lost')
     })
@@ -294,20 +281,22 @@ export class PresenceClient {
     this.#lostTimer = null
     this.#source.stop()
     this.#memory.stop()
-    this.#batch(() => {
+    this.#store.batch(() => {
       this.#own.stop()
       this.#store.lose()
       this.#become(connection)
     })
   }
 
-  /** Reads what an initial sync does not tell. What fails is read again after the next sync. */
-  #catchUp(): void {
-    const { lists, own } = this.#unread
-    this.#unread = { lists: false, own: false }
-    if (lists && this.#features.lists)
-      this.#lists.refresh().catch(() => (this.#unread = { ...this.#unread, lists: true }))
-    if (own) this.#readOwn().catch(() => (this.#unread = { ...this.#unread, own: true }))
+  /** Reads what a sync does not tell. What fails is read again after the next one. */
+  #read(what?: 'lists' | 'own'): void {
+    if (what !== undefined) this.#unread.add(what)
+    for (const each of Array.from(this.#unread)) {
+      this.#unread.delete(each)
+      if (each === 'lists' && !this.#features.lists) continue
+      const reading = each === 'own' ? this.#readOwn() : this.#needLists().then((lists) => lists.refresh())
+      reading.catch(() => this.#unread.add(each))
+    }
   }
 
   /** The old surface tells oneself the truth about `hidden`. */
@@ -328,73 +317,60 @@ export class PresenceClient {
 
   #heardOfOneself(): void {
     this.#touchOwn()
-    const { presence, statusMsg } = this.#store.get(this.userId)
-    if (presence === 'unknown' || this.#connection !== 'connected') return
+    const { presence, statusMsg, updatedAt } = this.#store.get(this.userId)
+    if (presence === 'unknown' || updatedAt === 0) return
     this.#own.follow({ statusMsg: statusMsg ?? null })
     // Hidden, or shown again, from another device: the new surface calls both offline.
     const { state } = this.#own.choice
     const isOdd = state === 'hidden' ? presence !== 'offline' : presence === 'offline' && state !== 'offline'
-    if (isOdd && this.#features.hidden && !this.#own.isSaving) {
-      this.#unread = { ...this.#unread, own: true }
-      this.#catchUp()
+    if (isOdd && this.#features.hidden && !this.#own.isSaving) this.#read('own')
+  }
+
+  /** Only servers that say so are asked about lists, and only for them the code is loaded. */
+  async #needLists(): Promise<PresenceLists> {
+    if (!this.#features.lists)
+      throw new RequestError(404, 'M_UNRECOGNIZED', 'This server has no presence lists')
+    try {
+      return await (this.#loading ??= this.#loadLists())
+    } catch (error) {
+      this.#loading = null
+      throw new RequestError(0, '', String(error))
     }
   }
 
-  #listsChanged(): void {
-    const { following, outgoing } = this.#lists.snapshot
-    this.#batch(() => {
-      this.#store.batch(() =>
-        this.#store.list(
-          new Map([
-            ...outgoing.map(({ userId }) => [userId, 'pending'] as const),
-            ...following.map((userId) => [userId, 'accepted'] as const),
-          ]),
-        ),
-      )
-      this.#touch()
+  async #loadLists(): Promise<PresenceLists> {
+    const { PresenceLists } = await import('./lists.ts')
+    const lists = new PresenceLists({
+      ownId: this.userId,
+      request: this.#source.request,
+      clock: this.#clock,
+      onInvite: (change) => this.#invites.emit(change),
+      onChange: () =>
+        this.#store.batch(() => {
+          this.#store.list(lists.listed())
+          this.#store.touch()
+        }),
+      onChanged: () => {
+        if (this.#rereadsLists) this.#read('lists')
+      },
+      onPresence: (news, askedTs) =>
+        this.#store.batch(() => {
+          // A sync that answered meanwhile knows better.
+          for (const each of news)
+            if (this.#store.get(each.userId).updatedAt < askedTs) this.#store.hear(each, this.#clock.now())
+        }),
     })
-  }
-
-  /** Lists where the server says it has them; another server would not understand, and is not asked. */
-  #listed<T>(ask: () => Promise<T>): Promise<T> {
-    if (this.#features.lists) return ask()
-    return Promise.reject(new RequestError(404, 'M_UNRECOGNIZED', 'This server has no presence lists'))
-  }
-
-  async #changing(change: () => Promise<void>): Promise<void> {
-    await this.#listed(change)
-    if (this.#rereadsLists) this.#reread()
-  }
-
-  #reread(): void {
-    this.#unread = { ...this.#unread, lists: true }
-    this.#catchUp()
+    return (this.#lists = lists)
   }
 
   #become(connection: Connection): void {
     if (connection === this.#connection) return
     this.#connection = connection
-    this.#touch()
+    this.#store.touch()
   }
 
   #touchOwn(): void {
     this.#ownSnapshot = null
-    this.#touch()
-  }
-
-  /** Listeners hear once of what happens together. */
-  #batch(change: () => void): void {
-    this.#depth += 1
-    try {
-      change()
-    } finally {
-      this.#depth -= 1
-      if (this.#isTouched) this.#touch()
-    }
-  }
-
-  #touch(): void {
-    this.#isTouched = this.#depth > 0
-    if (!this.#isTouched) this.#anything.emit()
+    this.#store.touch()
   }
 }

@@ -23,7 +23,7 @@ export interface CreateOptions extends SharedOptions {
 
 /** A client with its own sync loop, for any Matrix homeserver. Begins with `start()`. */
 export function createPresenceClient(options: CreateOptions): PresenceClient {
-  const { userId, clock = systemClock, random = chance, members = false, background = false } = options
+  const { clock = systemClock, random = chance, members = false, background = false } = options
   const request = createRequest({
     baseUrl: options.baseUrl,
     accessToken: options.accessToken,
@@ -39,7 +39,7 @@ export function createPresenceClient(options: CreateOptions): PresenceClient {
     filter: JSON.stringify(filter(members)),
     prepare: async () => sink?.prepare(),
     apply: (body, isInitial) => {
-      const news = syncNews(body, userId)
+      const news = syncNews(body)
       sink?.heard(news, isInitial)
       return {
         nextBatch: news.nextBatch,

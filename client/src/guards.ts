@@ -1,4 +1,4 @@
-import type { Features, Invite, InviteChange, InvitePolicy, InviteState, ShownPresence } from './types.ts'
+import type { Features, ShownPresence } from './types.ts'
 
 /** The namespace of presence lists (PRESENCE-SPEC §0.3), also the key of invite events in `/sync`. */
 export const LISTS = 'dev.adsum.presence_lists'
@@ -18,11 +18,6 @@ export interface PresenceNews {
   readonly avatarUrl: string | undefined
 }
 
-export interface ListEntry {
-  readonly userId: string
-  readonly accepted: boolean
-}
-
 /** One room of a sync answer: who joined and who is gone, in order; `isLeft`: we are not in it any more. */
 export interface RoomNews {
   readonly roomId: string
@@ -40,7 +35,8 @@ export interface MemberNews {
 export interface SyncNews {
   readonly nextBatch: string
   readonly presence: readonly PresenceNews[]
-  readonly invites: readonly InviteChange[]
+  /** Invite events as they came; `lists.ts` understands them, where the server has lists. */
+  readonly invites: readonly unknown[]
   readonly rooms: readonly RoomNews[]
 }
 
@@ -90,34 +86,14 @@ function presenceFields(content: Fields): Omit<PresenceNews, 'userId' | 'rawPres
   }
 }
 
-const INVITE_STATES: readonly unknown[] = [
-  'pending',
-  'accepted',
-  'denied',
-  'revoked',
-  'withdrawn',
-  'expired',
-] satisfies InviteState[]
-
-/** An invite event of §2.5.3 that concerns `ownId`, or null. */
-export function inviteChange(event: unknown, ownId: string): InviteChange | null {
-  const { type, content } = fields(event)
-  const { direction, state, ts, observer_user: observer, observed_user: observed } = fields(content)
-  if (type !== `${LISTS}.invite` || !INVITE_STATES.includes(state)) return null
-  if (direction !== 'incoming' && direction !== 'outgoing') return null
-  const [self, other] = direction === 'incoming' ? [observed, observer] : [observer, observed]
-  if (self !== ownId || !isUserId(other)) return null
-  return { userId: other, direction, state: state as InviteState, ts: millis(ts) }
-}
-
-export function syncNews(body: unknown, ownId: string): SyncNews {
+export function syncNews(body: unknown): SyncNews {
   const { next_batch: nextBatch, presence, rooms, [LISTS]: lists } = fields(body)
   if (typeof nextBatch !== 'string') throw new TypeError('a sync answer without next_batch')
   const { join, leave } = fields(rooms)
   return {
     nextBatch,
     presence: decoded(fields(presence)['events'], presenceNews),
-    invites: decoded(fields(lists)['events'], (event) => inviteChange(event, ownId)),
+    invites: array(fields(lists)['events']),
     rooms: [
       ...Object.entries(fields(join)).map(([roomId, room]) => roomNews(roomId, room)),
       ...Object.keys(fields(leave)).map((roomId) => ({ roomId, isLeft: true, members: [] })),
@@ -153,30 +129,6 @@ export function features(versions: unknown): Features {
   }
 }
 
-export function listEntry(item: unknown): ListEntry | null {
-  const { user_id: userId, accepted } = fields(item)
-  return isUserId(userId) ? { userId, accepted: accepted === true } : null
-}
-
-/** An element of `invites`, whose time is `ts`, or of `observers`, whose time is `since_ts`. */
-export function invite(item: unknown): Invite | null {
-  const { user_id: userId, ts, since_ts: sinceTs } = fields(item)
-  return isUserId(userId) ? { userId, ts: millis(ts ?? sinceTs) } : null
-}
-
-const POLICIES: readonly unknown[] = [
-  'manual',
-  'accept_reverse',
-  'accept_shared_room',
-  'accept_all',
-  'deny_all',
-] satisfies InvitePolicy[]
-
-export function invitePolicy(body: unknown): InvitePolicy {
-  const { policy } = fields(body)
-  return POLICIES.includes(policy) ? (policy as InvitePolicy) : 'manual'
-}
-
 /** The elements that `decode` understands; one broken element does not take the others with it. */
 export function decoded<T>(value: unknown, decode: (item: unknown) => T | null): T[] {
   return array(value)
@@ -197,10 +149,10 @@ function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
-function millis(value: unknown): number {
+export function millis(value: unknown): number {
   return typeof value === 'number' && Number.isFinite(value) ? value : 0
 }
 
-function isUserId(value: unknown): value is string {
+export function isUserId(value: unknown): value is string {
   return typeof value === 'string' && value.startsWith('@') && value.includes(':')
 }

@@ -1,9 +1,7 @@
-export { attachTo, type AttachOptions, type MatrixClientLike } from './attach.ts'
 export type { PresenceClient } from './client.ts'
 export type { Clock, Millis, Timer } from './clock.ts'
 export { createPresenceClient, type CreateOptions } from './create.ts'
 export type { Unsubscribe } from './emitter.ts'
-export type { ListEntry } from './guards.ts'
 export {
   IdleTimer,
   type IdleState,
@@ -21,6 +19,7 @@ export type {
   InviteChange,
   InvitePolicy,
   InviteState,
+  ListEntry,
   Lists,
   OwnPresence,
   OwnState,

@@ -1,18 +1,8 @@
 import type { Clock, Millis } from './clock.ts'
-import { Emitter } from './emitter.ts'
-import {
-  decoded,
-  fields,
-  invite,
-  invitePolicy,
-  listEntry,
-  presenceNews,
-  LISTS,
-  type ListEntry,
-  type PresenceNews,
-} from './guards.ts'
+import { decoded, fields, LISTS, presenceNews, type PresenceNews } from './guards.ts'
+import { invite, inviteChange, invitePolicy, listEntry } from './list-guards.ts'
 import { RequestError, type Request } from './request.ts'
-import type { Invite, InviteChange, InvitePolicy, Lists } from './types.ts'
+import type { Invite, InviteChange, InvitePolicy, ListEntry, Lists } from './types.ts'
 
 const BASE = `/_matrix/client/unstable/${LISTS}`
 /** Of 100 invites each; nobody reads more. */
@@ -24,6 +14,10 @@ export interface PresenceListsOptions {
   readonly clock: Clock
   /** The snapshot differs. */
   readonly onChange: () => void
+  /** A pair changed. */
+  readonly onInvite: (change: InviteChange) => void
+  /** Something was changed here, and accepted by the server. */
+  readonly onChanged: () => void
   /** What a list, asked for at `askedTs`, says of the users on it. */
   readonly onPresence: (news: readonly PresenceNews[], askedTs: Millis) => void
 }
@@ -35,9 +29,8 @@ interface Ends {
   readonly observers: Map<string, number>
 }
 
-/** The own presence list and the invites of both directions (PRESENCE-SPEC §2.3–2.5). */
+/** The own presence list and the invites of both directions (PRESENCE-SPEC §2.3–2.5). Loaded from servers that have them only. */
 export class PresenceLists {
-  readonly changes = new Emitter<InviteChange>()
   readonly #options: PresenceListsOptions
   #ends: Ends = noEnds()
   #snapshot: Lists | null = null
@@ -59,13 +52,23 @@ export class PresenceLists {
     return this.#snapshot
   }
 
+  /** Who is on the list, and how. */
+  listed(): Map<string, 'pending' | 'accepted'> {
+    const { outgoing, following } = this.#ends
+    const listed = new Map<string, 'pending' | 'accepted'>()
+    for (const userId of outgoing.keys()) listed.set(userId, 'pending')
+    for (const userId of following.keys()) listed.set(userId, 'accepted')
+    return listed
+  }
+
   /** Invite events of a sync. Whoever listens hears what is news only. */
-  apply(changes: readonly InviteChange[]): void {
+  apply(events: readonly unknown[]): void {
+    const changes = decoded(events, (event) => inviteChange(event, this.#options.ownId))
     this.#meanwhile?.push(...changes)
     const news = changes.filter((change) => enter(this.#ends, change))
     if (news.length === 0) return
     this.#touch()
-    for (const change of news) this.changes.emit(change)
+    for (const change of news) this.#options.onInvite(change)
   }
 
   /** Reads everything anew. */
@@ -90,7 +93,7 @@ export class PresenceLists {
     this.#touch()
     for (const [userId, ts] of this.#ends.incoming)
       if (!before.incoming.has(userId))
-        this.changes.emit({ userId, direction: 'incoming', state: 'pending', ts })
+        this.#options.onInvite({ userId, direction: 'incoming', state: 'pending', ts })
   }
 
   async getList(): Promise<ListEntry[]> {
@@ -130,7 +133,7 @@ export class PresenceLists {
 
   async revoke(userId: string, { ignoreFuture }: { readonly ignoreFuture?: boolean } = {}): Promise<void> {
     const query = ignoreFuture === undefined ? {} : { ignore_future: String(ignoreFuture) }
-    await this.#options.request('DELETE', `${BASE}/observers/${encodeURIComponent(userId)}`, { query })
+    await this.#send('DELETE', `${BASE}/observers/${encodeURIComponent(userId)}`, undefined, query)
   }
 
   async policy(): Promise<InvitePolicy> {
@@ -171,8 +174,10 @@ export class PresenceLists {
     }
   }
 
-  async #send(method: string, path: string, body: object): Promise<void> {
-    await this.#options.request(method, path, { body })
+  async #send(method: string, path: string, body?: object, query = {}): Promise<void> {
+    const { request, onChanged } = this.#options
+    await request(method, path, { body, query })
+    onChanged()
   }
 
   #touch(): void {

@@ -18,7 +18,7 @@ export class RequestError extends Error {
 }
 
 export interface RequestOptions {
-  readonly query?: Readonly<Record<string, string>>
+  readonly query?: Readonly<Record<string, string>> | undefined
   readonly body?: unknown
   readonly signal?: AbortSignal
   /** Given up after this long: 30 s unless told. */

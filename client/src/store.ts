@@ -21,6 +21,7 @@ export class Store {
   readonly #listeners = new Map<string, Emitter<void>>()
   readonly #anyone = new Emitter<void>()
   readonly #changed = new Set<string>()
+  #isTouched = false
   readonly #members: boolean
   #roster: readonly UserPresence[] | null = null
   #isLost = false
@@ -80,47 +81,44 @@ export class Store {
     }
   }
 
+  /** Something that is kept elsewhere differs: listeners of everything hear of it with this batch. */
+  touch(): void {
+    this.batch(() => (this.#isTouched = true))
+  }
+
   /** Each event replaces the record, apart from profile keys that it does not state. */
   hear(news: PresenceNews, now: Millis): void {
-    this.batch(() => {
-      const { userId, rawPresence, statusMsg, lastActiveAgoMs, currentlyActive } = news
-      const before = this.get(userId)
-      this.#put(
-        record({
-          userId,
-          presence: shownPresence(rawPresence),
-          rawPresence,
-          statusMsg,
-          lastActiveTs: lastActiveAgoMs === undefined ? undefined : now - lastActiveAgoMs,
-          currentlyActive,
-          updatedAt: now,
-          displayname: news.displayname ?? before.displayname,
-          avatarUrl: news.avatarUrl ?? before.avatarUrl,
-          rooms: before.rooms,
-          listed: before.listed,
-        }),
-      )
-    })
+    const { lastActiveAgoMs: ago, ...stated } = news
+    const { displayname, avatarUrl, rooms, listed } = this.get(news.userId)
+    this.batch(() =>
+      this.#put({
+        ...stated,
+        presence: shownPresence(news.rawPresence),
+        lastActiveTs: ago === undefined ? ago : now - ago,
+        updatedAt: now,
+        displayname: news.displayname ?? displayname,
+        avatarUrl: news.avatarUrl ?? avatarUrl,
+        rooms,
+        listed,
+      }),
+    )
   }
 
   hearRoom({ roomId, isLeft, members }: RoomNews): void {
     this.batch(() => {
       if (isLeft)
-        for (const user of this.#users.values())
-          this.#put(record({ ...user, rooms: without(user.rooms, roomId) }))
+        for (const user of this.#users.values()) this.#put({ ...user, rooms: without(user.rooms, roomId) })
       for (const { userId, isJoined, displayname, avatarUrl } of members) {
         const { rooms, ...before } = this.get(userId)
         const elsewhere = without(rooms, roomId)
         if (isJoined)
-          this.#put(
-            record({
-              ...before,
-              displayname,
-              avatarUrl,
-              rooms: elsewhere === rooms ? [...rooms, roomId] : rooms,
-            }),
-          )
-        else if (elsewhere !== rooms) this.#put(record({ ...before, rooms: elsewhere }))
+          this.#put({
+            ...before,
+            displayname,
+            avatarUrl,
+            rooms: elsewhere === rooms ? [...rooms, roomId] : rooms,
+          })
+        else if (elsewhere !== rooms) this.#put({ ...before, rooms: elsewhere })
       }
     })
   }
@@ -129,8 +127,8 @@ export class Store {
   list(listed: ReadonlyMap<string, Exclude<Listed, null>>): void {
     this.batch(() => {
       for (const user of this.#users.values())
-        if (user.listed !== null && !listed.has(user.userId)) this.#put(record({ ...user, listed: null }))
-      for (const [userId, how] of listed) this.#put(record({ ...this.get(userId), listed: how }))
+        if (user.listed !== null && !listed.has(user.userId)) this.#put({ ...user, listed: null })
+      for (const [userId, how] of listed) this.#put({ ...this.get(userId), listed: how })
     })
   }
 
@@ -140,7 +138,7 @@ export class Store {
       this.#isLost = true
       this.#strangers.clear()
       for (const user of this.#users.values())
-        this.#put(record({ ...user, presence: 'unknown', currentlyActive: false }))
+        this.#put({ ...user, presence: 'unknown', currentlyActive: false })
       this.#touchListened()
     })
   }
@@ -151,7 +149,7 @@ export class Store {
       this.#isLost = false
       this.#strangers.clear()
       for (const { userId, displayname, avatarUrl, listed } of this.#users.values())
-        this.#put(record({ ...this.#stranger(userId), displayname, avatarUrl, listed }))
+        this.#put({ ...this.#stranger(userId), displayname, avatarUrl, listed })
       this.#touchListened()
     })
   }
@@ -174,7 +172,8 @@ export class Store {
     return user.presence !== 'offline' && user.presence !== 'unknown'
   }
 
-  #put(user: UserPresence): void {
+  #put(fields: Draft): void {
+    const user = record(fields)
     const before = this.#users.get(user.userId)
     if (before !== undefined && isSame(before, user)) return
     this.#users.set(user.userId, user)
@@ -188,11 +187,12 @@ export class Store {
   }
 
   #tell(): void {
-    if (this.#changed.size === 0) return
-    this.#forget()
     const changed = [...this.#changed]
+    if (changed.length === 0 && !this.#isTouched) return
+    this.#forget()
+    this.#isTouched = false
     this.#changed.clear()
-    this.#roster = null
+    if (changed.length > 0) this.#roster = null
     for (const userId of changed) this.#listeners.get(userId)?.emit()
     this.#anyone.emit()
   }
@@ -219,8 +219,10 @@ export function activeAgoMs(
 
 const NO_ROOMS: readonly string[] = Object.freeze([])
 
+type Draft = { readonly [K in keyof UserPresence]: UserPresence[K] | undefined }
+
 /** A snapshot; keys without a value are left out. */
-function record(user: { readonly [K in keyof UserPresence]: UserPresence[K] | undefined }): UserPresence {
+function record(user: Draft): UserPresence {
   const stated = Object.entries(user).filter(([, value]) => value !== undefined)
   return Object.freeze(Object.fromEntries(stated)) as unknown as UserPresence
 }

@@ -72,6 +72,12 @@ export interface SetPresence {
   readonly statusMsg?: string | null
 }
 
+/** One entry of the own presence list. */
+export interface ListEntry {
+  readonly userId: string
+  readonly accepted: boolean
+}
+
 export interface Invite {
   readonly userId: string
   readonly ts: Millis

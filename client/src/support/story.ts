@@ -2,6 +2,8 @@ import { ManualClock, settle } from '../../../test/support/manual-clock.ts'
 import type { PresenceClient } from '../client.ts'
 import { createPresenceClient, type CreateOptions } from '../create.ts'
 import { IdleTimer } from '../idle-timer.ts'
+// Loaded before, so that no story waits for a file.
+import '../lists.ts'
 import { FakeServer, OWN_ID } from './fake-server.ts'
 import { FakeWindow } from './fake-tabs.ts'
 
