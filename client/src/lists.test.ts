@@ -119,6 +119,16 @@ test('every change of a pair finds its place, in both directions, and is told on
   client.stop()
 })
 
+test('an invite that is denied at once is told, although it was never seen pending', async () => {
+  const { client, server } = await begins({ flags: ADSUM, before: answers({}) })
+  const heard: InviteChange[] = []
+  client.onInvite((change) => heard.push(change))
+  await server.tells({ [NEWS]: { events: [inviteEvent('outgoing', CAROL, 'denied', 4)] } })
+  expect(heard).toEqual([{ userId: CAROL, direction: 'outgoing', state: 'denied', ts: 4 }])
+  expect(client.lists().outgoing).toEqual([])
+  client.stop()
+})
+
 test('what changes nothing, is broken, or concerns others, is not news', async () => {
   const { client, server } = await begins({ flags: ADSUM, before: answers({}) })
   const heard: InviteChange[] = []
