@@ -2,7 +2,7 @@ import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { isPageFresh } from '../../scripts/page.ts'
-import { emptyFolder } from '../support/process.ts'
+import { configFile, emptyFolder, runAdsum, startProcess } from '../support/process.ts'
 
 const BUILT_TS = 1_700_000_000
 
@@ -53,4 +53,20 @@ test.each([
   const { root, touch } = project()
   touch(path, BUILT_TS + 1)
   expect(isPageFresh(root)).toBe(true)
+})
+
+test('npm start serves the page, passes its arguments on, and ends at a signal', async () => {
+  const cwd = emptyFolder()
+  const config = configFile(cwd, { listeners: [{ port: 0, resources: ['client', 'web'] }] })
+  const server = await startProcess(['serve', '--config', config], { cwd, script: 'scripts/start.ts' })
+  const page = await server.request('GET', '/')
+  expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8'])
+  const [, script = ''] = /src="(\/assets\/[^"]+\.js)"/.exec(page.text) ?? []
+  expect((await server.request('GET', script)).status).toBe(200)
+  expect((await server.ends('SIGTERM')).code).toBe(0)
+})
+
+test('npm start with another command only runs that', async () => {
+  const ended = await runAdsum(['version'], { cwd: emptyFolder(), script: 'scripts/start.ts' })
+  expect([ended.code, ended.stdout]).toEqual([0, expect.stringMatching(/^adsum \S+\n$/)])
 })

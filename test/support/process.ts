@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest'
 import type { JsonObject } from '../../src/matrix/json.ts'
 import { Actor, type Reply, type RequestOptions } from './actors.ts'
 
-const MAIN = resolve('src/main.ts')
+const ROOT = resolve('.')
 const COMPILE_CACHE = resolve('node_modules/.cache/node-compile')
 const ADDRESS = /^Adsum \S+ serves (?<name>\S+) at (?<urls>.+)$/m
 
@@ -23,6 +23,8 @@ export interface CommandOptions {
   readonly cwd: string
   readonly env?: Readonly<Record<string, string>>
   readonly stdin?: string
+  /** What is run, relative to the project; `src/main.ts` unless said. */
+  readonly script?: string
 }
 
 /** A command of `adsum` in a process of its own, to its end. */
@@ -152,8 +154,11 @@ class Running {
   readonly #child: ChildProcess
   #heard: () => void = () => {}
 
-  constructor(args: readonly string[], { cwd, env = {}, stdin = '' }: CommandOptions) {
-    const child = spawn(process.execPath, [MAIN, ...args], {
+  constructor(
+    args: readonly string[],
+    { cwd, env = {}, stdin = '', script = 'src/main.ts' }: CommandOptions,
+  ) {
+    const child = spawn(process.execPath, [join(ROOT, script), ...args], {
       cwd,
       // Nothing of the surroundings configures it. With the cache it starts in half the time.
       env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
