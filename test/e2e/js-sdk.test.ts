@@ -8,7 +8,7 @@ import {
   type MatrixClient,
 } from 'matrix-js-sdk'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Preset } from 'matrix-js-sdk/lib/@types/partials.js'
+import { Preset } from 'matrix-js-sdk/lib/@types/partials.js'
 import { startServer, type TestServer } from '../support/server.ts'
 import { expectCalm, passes, requestsInOneMinute, sdkClient } from './support.ts'
 
@@ -60,7 +60,7 @@ describe('two matrix-js-sdk clients, one with encryption', () => {
     await bob.startClient({ pollTimeout: 30_000 })
     await when(alice, [ClientEvent.Sync], () => alice.isInitialSyncComplete())
     await when(bob, [ClientEvent.Sync], () => bob.isInitialSyncComplete())
-    roomId = (await alice.createRoom({ preset: 'public_chat' as Preset, name: 'Roll call' })).room_id
+    roomId = (await alice.createRoom({ preset: Preset.PublicChat, name: 'Roll call' })).room_id
     await bob.joinRoom(roomId)
     await bobSees('online')
     await when(

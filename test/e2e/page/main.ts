@@ -52,7 +52,8 @@ const page = {
     })
     await client.startClient({ pollTimeout: 30_000 })
   },
-  setPresence: (state: `${SetPresence}`) => page.client.setSyncPresence(state as SetPresence),
+  setPresence: (state: `${SetPresence}`) =>
+    page.client.setSyncPresence(Object.values(SetPresence).find((each) => String(each) === state)),
 } as Page
 
 Object.assign(globalThis, { page })
