@@ -5,7 +5,13 @@ import { ClientEvent, createClient, RoomEvent, SetPresence, type MatrixClient } 
 interface Page {
   start(baseUrl: string, user: string, password: string): Promise<void>
   client: MatrixClient
-  setPresence(state: `${SetPresence}`): Promise<void>
+  setPresence(state: keyof typeof STATES): Promise<void>
+}
+
+const STATES = {
+  online: SetPresence.Online,
+  unavailable: SetPresence.Unavailable,
+  offline: SetPresence.Offline,
 }
 
 const people = document.querySelector('#people') as HTMLUListElement
@@ -52,8 +58,7 @@ const page = {
     })
     await client.startClient({ pollTimeout: 30_000 })
   },
-  setPresence: (state: `${SetPresence}`) =>
-    page.client.setSyncPresence(Object.values(SetPresence).find((each) => String(each) === state)),
+  setPresence: (state: keyof typeof STATES) => page.client.setSyncPresence(STATES[state]),
 } as Page
 
 Object.assign(globalThis, { page })
