@@ -19,6 +19,9 @@ test('the hooks work with Preact through preact/compat', async () => {
   expect(document.body.textContent).toBe('offline of 0')
   await act(() => server.tellsPresence(presenceEvent('@bob:hs', {})))
   expect(document.body.textContent).toBe('online of 1')
-  render(null, document.body)
-  client.stop()
+  // Inside `act`, or Preact would look for an animation frame after the document is gone.
+  await act(() => {
+    client.stop()
+    render(null, document.body)
+  })
 })

@@ -36,7 +36,11 @@ describe('migrations', () => {
 
   test('are all run once', async () => {
     const db = openDatabase(':memory:')
-    expect(await pendingMigrations(schema(db))).toEqual(['0001-initial', '0002-presence-lists', '0003-erasures'])
+    expect(await pendingMigrations(schema(db))).toEqual([
+      '0001-initial',
+      '0002-presence-lists',
+      '0003-erasures',
+    ])
     await migrate(schema(db))
     expect(await pendingMigrations(schema(db))).toEqual([])
     await migrate(schema(db))
