@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
-import { settle } from '../../test/support/manual-clock.ts'
-import { inviteEvent, OWN_ID, presenceEvent, type FakeServer, type Outcome } from './support/fake-server.ts'
+import { inviteEvent, OWN_ID, presenceEvent, type FakeServer, later } from './support/fake-server.ts'
 import { ADSUM, begins } from './support/story.ts'
 import type { InviteChange } from './types.ts'
 
@@ -152,19 +151,6 @@ test('what changes nothing, is broken, or concerns others, is not news', async (
   expect(client.lists().incoming).toHaveLength(1)
   client.stop()
 })
-
-/** An answer that comes when the test says so. */
-function later(): { readonly handler: () => Promise<Outcome>; comes: (outcome: Outcome) => Promise<void> } {
-  let resolve: (outcome: Outcome) => void = () => {}
-  const answer = new Promise<Outcome>((done) => (resolve = done))
-  return {
-    handler: () => answer,
-    comes: async (outcome) => {
-      resolve(outcome)
-      await settle()
-    },
-  }
-}
 
 test('changes that come while the lists are being read are newer than the answers', async () => {
   const list = later()

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { settle } from '../../test/support/manual-clock.ts'
 import type { OwnState } from './types.ts'
-import { OWN_ID, presenceEvent } from './support/fake-server.ts'
+import { later, OWN_ID, presenceEvent } from './support/fake-server.ts'
 import { FakeBrowser } from './support/fake-tabs.ts'
 import { ADSUM, begins, type Story } from './support/story.ts'
 
@@ -267,6 +267,19 @@ test('what the server says of us is kept apart from the choice; a text from anot
   await server.tells({})
   await story.clock.advance(10_000)
   expect(client.own()).toMatchObject({ state: 'online', published: { presence: 'unknown' } })
+  client.stop()
+})
+
+test('what is being written is not overruled by what the server said before', async () => {
+  const { client, server } = await begins({ flags: ADSUM })
+  const put = later()
+  server.next(PUT, put.handler)
+  const done = client.setPresence({ statusMsg: 'mine' })
+  await server.tellsPresence(presenceEvent(OWN_ID, { status_msg: 'older' }))
+  expect(client.own()).toMatchObject({ statusMsg: 'mine', isSaving: true })
+  await put.comes({})
+  await done
+  expect(client.own()).toMatchObject({ statusMsg: 'mine', isSaving: false })
   client.stop()
 })
 

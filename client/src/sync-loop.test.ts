@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { settle } from '../../test/support/manual-clock.ts'
 import { RequestError } from './request.ts'
 import { BACK_OFF_MAX_MS, BACK_OFF_MIN_MS, backOffMs } from './sync-loop.ts'
-import { presenceEvent } from './support/fake-server.ts'
+import { later, presenceEvent } from './support/fake-server.ts'
 import { begins } from './support/story.ts'
 
 const BOB = '@bob:hs'
@@ -174,6 +174,20 @@ test('silence makes everybody unknown, not offline; the next initial sync tells 
   expect(server.syncs.slice(-2).map(({ query }) => query['since'])).toEqual([undefined, 'b0'])
   expect(client.connection()).toBe('connected')
   expect(client.get(BOB)).toMatchObject({ presence: 'offline', displayname: 'Bob' })
+  client.stop()
+})
+
+test('an answer that comes after everything was forgotten does not count', async () => {
+  const { server, clock, client } = await begins()
+  const late = later()
+  server.next(SYNC, late.handler)
+  server.next(SYNC, 'network')
+  await server.tells({})
+  await clock.advance(10_000)
+  expect(client.connection()).toBe('lost')
+  await late.comes({ body: { next_batch: 'late', presence: { events: [presenceEvent(BOB, {})] } } })
+  expect([client.connection(), client.get(BOB).presence]).toEqual(['connected', 'offline'])
+  expect(server.syncs.slice(-2).map(({ query }) => query['since'])).toEqual([undefined, 'b0'])
   client.stop()
 })
 

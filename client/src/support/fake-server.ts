@@ -169,3 +169,19 @@ export function inviteEvent(
     content: { observer_user: observer, observed_user: observed, direction, state, ts },
   }
 }
+
+/** An answer that comes when the test says so. */
+export function later(): {
+  readonly handler: () => Promise<Outcome>
+  comes: (outcome: Outcome) => Promise<void>
+} {
+  let resolve: (outcome: Outcome) => void = () => {}
+  const answer = new Promise<Outcome>((done) => (resolve = done))
+  return {
+    handler: () => answer,
+    comes: async (outcome) => {
+      resolve(outcome)
+      await settle()
+    },
+  }
+}
