@@ -137,6 +137,16 @@ test('what it hears is heard; other events are not presence', async () => {
   client.stop()
 })
 
+test('what it hears before its first sync is through waits for that', async () => {
+  const { client, sdk, clock } = attaches()
+  client.start()
+  await sdk.hears(BOB, {}, clock.now())
+  expect([client.connection(), client.roster()]).toEqual(['connecting', []])
+  await sdk.emits('sync', 'PREPARED')
+  expect([client.connection(), client.get(BOB).presence]).toEqual(['connected', 'online'])
+  client.stop()
+})
+
 test('being idle and coming back is what its next polls say', async () => {
   const { client, sdk, clock, idle, server } = await working()
   expect(new Set(sdk.syncPresence)).toEqual(new Set(['online']))

@@ -252,7 +252,6 @@ export class PresenceClient {
       this.#lists?.apply(news.invites)
       this.#become('connected')
     })
-    if (isInitial) this.#own.review()
     this.#read()
   }
 

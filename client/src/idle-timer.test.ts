@@ -209,6 +209,23 @@ test('a tab that knows of later activity takes the idleness of another one back'
   other.timer.stop()
 })
 
+test('a word of long ago wakes nobody, and a broken one harms nobody', async () => {
+  const clock = new ManualClock()
+  const browser = new FakeBrowser()
+  const { timer, changes } = opensIn(browser, clock)
+  const other = browser.channel()
+  await clock.advance(3 * MINUTE)
+  other.post({ active: clock.now() - 3 * MINUTE })
+  other.post({ active: 'now' })
+  other.post([])
+  await settle()
+  expect(changes).toEqual(['idle'])
+  other.post({ active: clock.now() - 1 })
+  await settle()
+  expect(changes).toEqual(['idle', 'active'])
+  timer.stop()
+})
+
 test('tabs do not talk more often than every few seconds', async () => {
   const clock = new ManualClock()
   const browser = new FakeBrowser()
@@ -284,6 +301,7 @@ test('a tab that alone was frozen asks the others, and stays active with them', 
     await clock.advance(MINUTE)
     awake.window.fires('keydown')
   }
+  await settle()
   expect([awake.timer.state, back.timer.state]).toEqual(['active', 'active'])
   frozen.sleeps(10 * MINUTE)
   await frozen.advance(32_000)

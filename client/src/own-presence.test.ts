@@ -345,6 +345,21 @@ test('free for chat is put again after a reload', async () => {
   story.client.stop()
 })
 
+test('free for chat is put again when the server was lost, which may have forgotten it', async () => {
+  const story = await begins({ flags: ADSUM, idle: false })
+  const { client, clock, server } = story
+  await client.setPresence({ state: 'free_for_chat' })
+  await clock.advance(5_000)
+  server.always(/./, 'network')
+  await server.tells({})
+  await clock.advance(10_000)
+  server.heal()
+  await clock.advance(30_000)
+  expect(client.connection()).toBe('connected')
+  expect(bodies(story)).toEqual([{ presence: 'free_for_chat' }, { presence: 'free_for_chat' }])
+  client.stop()
+})
+
 test('two tabs of one person follow the same choice, and only the one where it was made writes it', async () => {
   const browser = new FakeBrowser()
   const channel = (): ReturnType<FakeBrowser['channel']> => browser.channel()

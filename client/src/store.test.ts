@@ -191,6 +191,7 @@ test('after the server is lost everybody is unknown, also who was never heard of
   const store = aStore()
   store.hear(news(BOB, { displayname: 'Bob', currently_active: true }), 1)
   store.hear(news('@carol:hs', { presence: 'offline' }), 1)
+  expect(store.get('@stranger:hs').presence).toBe('offline')
   store.lose()
   expect([BOB, '@carol:hs', '@stranger:hs'].map((userId) => store.get(userId).presence)).toEqual([
     'unknown',
@@ -221,7 +222,10 @@ test('snapshots are frozen, the same until they differ, and of others not touche
   expect(bob).not.toHaveProperty('statusMsg')
   expect(store.get(BOB)).not.toBe(bob)
   expect(store.get('@carol:hs')).toBe(carol)
-  expect(store.roster()).not.toBe(roster)
+  const later = store.roster()
+  expect(later).not.toBe(roster)
+  store.touch()
+  expect(store.roster()).toBe(later)
 })
 
 test('listeners hear of their user only, once a batch, and not of what changes nothing', () => {

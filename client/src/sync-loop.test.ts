@@ -270,6 +270,24 @@ test('401 asks for a new token, once for all requests, and goes on with it', asy
   client.stop()
 })
 
+test('a refusal that comes after the token was renewed asks for no other one', async () => {
+  let asked = 0
+  const onUnauthorized = (): string => {
+    asked += 1
+    return `fresh ${asked}`
+  }
+  const { server, client } = await begins({ onUnauthorized })
+  const [early, late] = [later(), later()]
+  server.next(/carol/, late.handler)
+  server.next(/bob/, early.handler)
+  const both = [client.fetchPresence(BOB), client.fetchPresence('@carol:hs')]
+  await early.comes({ status: 401, body: { errcode: 'M_UNKNOWN_TOKEN' } })
+  await late.comes({ status: 401, body: { errcode: 'M_UNKNOWN_TOKEN' } })
+  await Promise.all(both)
+  expect([asked, server.seen.at(-1)?.token]).toEqual([1, 'fresh 1'])
+  client.stop()
+})
+
 test('401 without a new token stops the client for good, and everybody is unknown', async () => {
   for (const onUnauthorized of [undefined, () => null, () => 'token']) {
     const { server, clock, client } = await begins({ ...(onUnauthorized && { onUnauthorized }) })
