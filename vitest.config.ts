@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config'
 
-/** Unit tests stand beside their file and share one process; whole servers get a process a file. */
+/**
+ * Unit tests stand beside their file and share one process; whole servers get a process a file. A time-out only ends what
+ * hangs: it is far above what a slow machine takes.
+ */
 export default defineConfig({
   test: {
     // matrix-js-sdk writes what it does to the console; of our own tests only skipping says something.
@@ -12,7 +15,7 @@ export default defineConfig({
           include: ['src/**/*.test.ts', 'test/tidy/**/*.test.ts', 'test/contract/**/*.test.ts'],
           pool: 'threads',
           isolate: false,
-          testTimeout: 60_000,
+          testTimeout: 240_000,
         },
       },
       {
@@ -20,7 +23,7 @@ export default defineConfig({
           name: 'client',
           include: ['client/src/**/*.test.ts'],
           pool: 'threads',
-          testTimeout: 60_000,
+          testTimeout: 240_000,
         },
       },
       {
@@ -28,7 +31,7 @@ export default defineConfig({
           name: 'web',
           include: ['web/src/**/*.test.ts'],
           pool: 'threads',
-          testTimeout: 60_000,
+          testTimeout: 240_000,
         },
       },
       {
@@ -42,8 +45,8 @@ export default defineConfig({
           ],
           pool: 'forks',
           isolate: true,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
         },
       },
       {
@@ -52,8 +55,8 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           pool: 'forks',
           fileParallelism: false,
-          testTimeout: 180_000,
-          hookTimeout: 120_000,
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
         },
       },
     ],
