@@ -14,6 +14,8 @@ import { PairChanges, type Pair, type PairStore } from './presence-list-changes.
 
 /** Entries of one list (`LIST_MAX`). */
 export const LIST_MAX = 1_000
+/** Invites that wait for one user's answer; one more is denied at once, so that nobody's inbox can be flooded. */
+export const INVITES_WAITING_MAX = 1_000
 /** User IDs in one change (`LIST_CHANGE_MAX`). */
 export const LIST_CHANGE_MAX = 100
 /** An invite that is asked for again is sent again at most this often. */
@@ -199,10 +201,18 @@ class StoredLists implements PresenceLists {
     changes.atList(pair, isDue ? 'resend' : 'invite', await this.#verdict(pair, reverse))
   }
 
-  /** What the observed user makes of a new invite; of another server's user we do not know. */
-  async #verdict({ observer, observed }: Pair, reverse: Pair): Promise<Verdict> {
+  /** What becomes of a new invite; of another server's user we do not know. */
+  async #verdict(pair: Pair, reverse: Pair): Promise<Verdict> {
+    if (!this.#isLocal(pair.observed)) return 'ask'
+    const wish = await this.#wish(pair, reverse)
+    if (wish !== 'ask' || pair.grant !== 'absent') return wish
+    const waiting = await this.#deps.store.presenceGrants(pair.observed, 'pending')
+    return waiting.length < INVITES_WAITING_MAX ? 'ask' : 'deny'
+  }
+
+  /** What the observed user would have done with it. */
+  async #wish({ observer, observed }: Pair, reverse: Pair): Promise<Verdict> {
     const { loop, directory } = this.#deps
-    if (!this.#isLocal(observed)) return 'ask'
     if (!(await directory.isMember(observed)) || loop.isIgnored(observer, observed)) return 'deny'
     const policy = await this.policy(observed)
     switch (policy) {
