@@ -2,7 +2,7 @@ import type { Filter } from '../matrix/filter.ts'
 import type { RoomId, UserId } from '../matrix/ids.ts'
 import type { JsonObject } from '../matrix/json.ts'
 import type { ClientEvent, SyncBody } from '../matrix/sync.ts'
-import type { RoomsPosition } from '../matrix/token.ts'
+import { notBeyond, type RoomsPosition } from '../matrix/token.ts'
 import type { Row, Store } from '../ports/store.ts'
 import type { Stream } from '../ports/stream.ts'
 import type { SyncQuery, SyncSection, SyncWindow } from '../ports/sync-section.ts'
@@ -75,11 +75,7 @@ export function createRoomSection(deps: RoomSectionDeps): SyncSection {
 
 /** A token from before a restored backup counts as current (ROOMS-SPEC §6.1). */
 function clamped({ since, now }: SyncWindow): SyncWindow {
-  if (since === null) return { since, now }
-  return {
-    since: { stream: Math.min(since.stream, now.stream), typing: Math.min(since.typing, now.typing) },
-    now,
-  }
+  return { since: since === null ? null : notBeyond(since, now), now }
 }
 
 function isSame(one: RoomsPosition, other: RoomsPosition): boolean {

@@ -4,6 +4,11 @@ export interface RoomsPosition {
   readonly typing: number
 }
 
+/** The position, but none of the future: a token from before a restored backup counts as current (ROOMS-SPEC §6.1). */
+export function notBeyond(position: RoomsPosition, now: RoomsPosition): RoomsPosition {
+  return { stream: Math.min(position.stream, now.stream), typing: Math.min(position.typing, now.typing) }
+}
+
 /** A place in all streams at once: `next_batch`, `since`, and the `start` and `end` of the 2015 stream. */
 export interface SyncToken {
   /** Names the life of the presence numbers (DESIGN §3.4). */

@@ -2,7 +2,7 @@ import type { Clock, Millis } from '../base/clock.ts'
 import { jittered, type Random } from '../base/random.ts'
 import { refuse } from '../matrix/errors.ts'
 import type { ClientEvent } from '../matrix/sync.ts'
-import { formatSyncToken, parseSyncToken, type RoomsPosition, type SyncToken } from '../matrix/token.ts'
+import { formatSyncToken, notBeyond, parseSyncToken, type SyncToken } from '../matrix/token.ts'
 import type { EventsAudience, EventSection } from '../ports/event-section.ts'
 import type { Loop } from './loop.ts'
 import { poll } from './poll.ts'
@@ -73,7 +73,7 @@ export function createEvents(deps: EventsDeps): Events {
       const closeStream = deps.loop.openStream(userId, deviceId, 'implicit')
       try {
         // Behind the coming online of the own device, which would end the first wait at once (P-070).
-        const start = from === null ? currentPosition(deps) : notBeyond(from, currentPosition(deps))
+        const start = from === null ? currentPosition(deps) : readableFrom(from, currentPosition(deps))
         const reading = await wait(deps, request, start)
         // P-072: nothing to tell does not move the client on.
         const end = reading.isEmpty ? start : reading.end
@@ -97,17 +97,13 @@ function currentPosition({ epoch, loop, rooms }: EventsDeps): SyncToken {
 }
 
 /** Positions of the future (a restored backup) count as current. Those of another epoch mean nothing, and stay. */
-function notBeyond(from: SyncToken, now: SyncToken): SyncToken {
+function readableFrom(from: SyncToken, now: SyncToken): SyncToken {
   const isAhead = from.epoch === now.epoch && from.presence.seq > now.presence.seq
   return {
     epoch: from.epoch,
     presence: isAhead ? now.presence : from.presence,
-    rooms: earlier(from.rooms, now.rooms),
+    rooms: notBeyond(from.rooms, now.rooms),
   }
-}
-
-function earlier(one: RoomsPosition, other: RoomsPosition): RoomsPosition {
-  return { stream: Math.min(one.stream, other.stream), typing: Math.min(one.typing, other.typing) }
 }
 
 async function wait(deps: EventsDeps, request: EventsRequest, start: SyncToken): Promise<Reading> {

@@ -8,9 +8,9 @@ import type { SetPresence } from '../matrix/presence.ts'
 import type { ClientEvent, SyncBody } from '../matrix/sync.ts'
 import {
   formatSyncToken,
+  notBeyond,
   parseSyncToken,
   renamedSyncToken,
-  type RoomsPosition,
   type SyncToken,
 } from '../matrix/token.ts'
 import type { SyncQuery, SyncSection } from '../ports/sync-section.ts'
@@ -172,11 +172,6 @@ function bodyOf({ since }: SyncRequest, { isEmpty, rooms, events, lists, next }:
     ...(lists.length > 0 && { [PRESENCE_LISTS]: { events: [...lists] } }),
     next_batch: nextBatch,
   }
-}
-
-/** Positions of the future (a restored backup) count as current (ROOMS-SPEC §6.1). */
-function notBeyond(since: RoomsPosition, now: RoomsPosition): RoomsPosition {
-  return { stream: Math.min(since.stream, now.stream), typing: Math.min(since.typing, now.typing) }
 }
 
 function emptyBody(): SyncBody {
