@@ -51,7 +51,7 @@ function memberRows(user: number, now: number): Write[] {
   const userId = userIdOf(user)
   const eventId = `$member${user}` as EventId
   const presence = { state: 'online', statusMsg: null, lastActiveTs: now } as const
-  const flags = { hidden: 0, hiddenBy: null, currentlyActive: 1 } as const
+  const flags = { hidden: 0, hiddenBy: null, currentlyActive: 1, refreshedTs: null } as const
   return [
     {
       put: 'memberships',

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { parseServerName } from '../matrix/ids.ts'
+import { parseServerName, type ServerName } from '../matrix/ids.ts'
 import type { Given, Problem } from './given.ts'
 import { nearest } from './nearest.ts'
 import { configKey, isOption, type Group, type OptionSpec } from './options.ts'
@@ -52,6 +52,7 @@ function decodeValue(spec: OptionSpec, path: string, given: Given, decoding: Dec
   if (spec.type === 'section') return decodeSection(spec.keys ?? {}, path, given, decoding)
   if (spec.type === 'sections') return decodeSections(spec, path, given, decoding)
   if (spec.type === 'texts' || spec.type === 'choices') return decodeTexts(spec, path, given, decoding)
+  if (spec.type === 'routes') return decodeRoutes(path, given, decoding)
   return decodeScalar(spec, SCALARS[spec.type], path, given, decoding)
 }
 
@@ -62,7 +63,7 @@ interface ScalarType {
 }
 
 const SCALARS: Record<
-  Exclude<OptionSpec['type'], 'section' | 'sections' | 'texts' | 'choices'>,
+  Exclude<OptionSpec['type'], 'section' | 'sections' | 'texts' | 'choices' | 'routes'>,
   ScalarType
 > = {
   text: {
@@ -138,6 +139,20 @@ function decodeTexts(spec: OptionSpec, path: string, given: Given, decoding: Dec
     return isAllowed ? item.text : refuse(decoding, path, item, `must be a list of ${of}`)
   })
   return [...new Set(texts)]
+}
+
+function decodeRoutes(path: string, given: Given, decoding: Decoding): unknown {
+  if (given.kind !== 'map') return refuse(decoding, path, given, 'must be a map of server names to host:port')
+  const routes = given.entries.map(({ key, value }) => {
+    const own = `${path}.${key}`
+    const target = value.kind === 'scalar' && !isNull(value) ? value.text : ''
+    if (parseServerName(key) === null)
+      return refuse(decoding, own, value, 'must be the route of a server name')
+    if (parseServerName(target) === null || !/:\d+$/.test(target))
+      return refuse(decoding, own, value, 'must be a host:port')
+    return [key, target] as const
+  })
+  return new Map(routes as [ServerName, string][])
 }
 
 function decodeScalar(

@@ -31,6 +31,7 @@ function dumpValue(spec: OptionSpec, value: unknown): unknown {
   if (spec.secret === true) return HIDDEN
   if (spec.type === 'duration') return formatDuration(value as number)
   if (spec.type === 'size') return formatSize(value as number)
+  if (spec.type === 'routes') return Object.fromEntries(value as ReadonlyMap<string, string>)
   if (spec.type === 'section') return dumpGroup(spec.keys ?? {}, value)
   if (spec.type === 'sections') return (value as object[]).map((item) => dumpGroup(spec.keys ?? {}, item))
   return value

@@ -37,6 +37,8 @@ interface ValueOf {
   readonly duration: number
   /** Bytes. */
   readonly size: number
+  /** Server name → `host:port`. */
+  readonly routes: ReadonlyMap<ServerName, string>
 }
 
 const RATE = { type: 'rate', min: 0.001, max: 1_000_000 } as const
@@ -188,6 +190,83 @@ export const OPTIONS = {
       about:
         'At most this much of the last activity times is lost if the machine fails; what others were told is on disk within a second.',
     },
+    federation_in: { type: 'flag', default: true, about: 'Take presence from other servers.' },
+    federation_out: { type: 'flag', default: true, about: 'Tell other servers presence.' },
+  },
+  federation: {
+    enabled: {
+      type: 'flag',
+      default: true,
+      about: 'Speak with other servers at all. Without it users of other servers cannot be invited.',
+    },
+    ca_file: {
+      type: 'text',
+      default: null,
+      about: 'Certificates (PEM) of authorities to trust beside those that Node.js knows.',
+    },
+    verify_tls: {
+      type: 'flag',
+      default: true,
+      about:
+        'Check the certificates of other servers. Turned off for tests only: then anybody can pose as them.',
+    },
+    batch_window: {
+      type: 'duration',
+      default: '10s',
+      min: '100ms',
+      max: '1m',
+      about:
+        'After presence was sent to a server, further changes for it are gathered for this long; the first change after a silence goes at once.',
+    },
+    ping_interval: {
+      type: 'duration',
+      default: '25m',
+      min: '1s',
+      max: '1d',
+      about: 'Users who stay as they are, but not offline, are told to other servers again this often.',
+    },
+    remote_timeout: {
+      type: 'duration',
+      default: '30m',
+      min: '1s',
+      max: '7d',
+      about:
+        'Users of other servers of whom nothing was heard for this long count as offline; of servers with presence lists, after the long watchdog and five minutes.',
+    },
+    watchdog_short: {
+      type: 'duration',
+      default: '1m',
+      min: '1s',
+      max: '1d',
+      about: 'A server with presence lists that was silent for this long is reminded.',
+    },
+    watchdog_long: {
+      type: 'duration',
+      default: '1h',
+      min: '1s',
+      max: '7d',
+      about: 'A server with presence lists that said nothing about presence for this long is reminded.',
+    },
+    request_timeout: {
+      type: 'duration',
+      default: '1m',
+      min: '100ms',
+      max: '10m',
+      about: 'A request to another server that is not answered within this has failed.',
+    },
+    retry_min: {
+      type: 'duration',
+      default: '5s',
+      min: '100ms',
+      max: '1d',
+      about: 'A server that failed is tried again after this; every further failure doubles it …',
+    },
+    retry_max: { type: 'duration', default: '1h', min: '1s', max: '7d', about: '… up to this.' },
+    destinations: {
+      type: 'routes',
+      default: {},
+      about: 'Fixed routes, before any look-up: server names and the `host:port` at which each is reached.',
+    },
   },
   client_api: {
     query_access_token: {
@@ -235,6 +314,14 @@ export const OPTIONS = {
     presence: {
       burst: { ...BURST, default: 5, about: `Changes of one’s own presence, per user. ${BURST_ABOUT}` },
       per_second: { ...RATE, default: 0.2, about: RATE_ABOUT },
+    },
+    federation: {
+      burst: {
+        ...BURST,
+        default: 5_000,
+        about: `Presence entries and other EDUs, per server. ${BURST_ABOUT}`,
+      },
+      per_second: { ...RATE, default: 1_000, about: RATE_ABOUT },
     },
     search: {
       burst: { ...BURST, default: 20, about: `Searches for users and rooms, per user. ${BURST_ABOUT}` },

@@ -28,7 +28,16 @@ export type Auth = 'none' | 'user' | 'member'
 
 /** The rate limits that a route may name; their sizes are options (`rate_limits`). */
 export type LimitName =
-  'registration' | 'login' | 'message' | 'join' | 'invite' | 'create' | 'presence' | 'list' | 'search'
+  | 'registration'
+  | 'login'
+  | 'message'
+  | 'join'
+  | 'invite'
+  | 'create'
+  | 'presence'
+  | 'list'
+  | 'search'
+  | 'federation'
 
 /** Which listener resource a route belongs to (`listeners[].resources`). */
 export type Resource = 'client' | 'federation' | 'web' | 'health' | 'metrics' | 'admin'

@@ -1,4 +1,4 @@
-import type { DeviceId, EventId, RoomAlias, RoomId, UserId } from '../matrix/ids.ts'
+import type { DeviceId, EventId, RoomAlias, RoomId, ServerName, UserId } from '../matrix/ids.ts'
 
 /**
  * The store takes writes as data and answers narrow, plural questions. Rows hold only strings, numbers and nulls
@@ -68,6 +68,8 @@ export interface Tables {
     /** The device that set `hidden`. */
     hiddenBy: DeviceId | null
     currentlyActive: 0 | 1
+    /** When the user's server last said this; null for users of this server. */
+    refreshedTs: number | null
   }
   /** Whom a user follows, or asked to: the observer's side of a pair (PRESENCE-SPEC §5.5). Absent entries have no row. */
   presenceList: {
@@ -78,6 +80,8 @@ export interface Tables {
     askedTs: number
     /** Its place among the accepted entries: the stream position at which it was accepted. */
     acceptedPos: number | null
+    /** The position at which this asking began. It goes with the invite and comes back with the answer (decision 0015). */
+    ask: number
   }
   /** The observed user's side. `ignored` has every later invite denied. */
   presenceGrants: {
@@ -86,6 +90,8 @@ export interface Tables {
     state: 'pending' | 'granted' | 'ignored'
     /** Since when; of a pending one, when the invite last came. */
     ts: number
+    /** The asking that this answers, as the observer's server named it; null if it did not. */
+    ask: number | null
   }
   /** What a user's devices are told of a pair: its latest state, from that user's point of view. */
   presenceListNews: {
@@ -98,6 +104,32 @@ export interface Tables {
   }
   /** What users decided to do with new invites; who decided nothing has no row. */
   invitePolicies: { userId: UserId; policy: string }
+  /** What another server is still to be told of a pair: the newest EDU only, until it acknowledged it (§5.5). */
+  listOutbox: {
+    observer: UserId
+    observed: UserId
+    serverName: ServerName
+    kind: 'invite' | 'withdraw' | 'accept' | 'deny'
+    ask: number | null
+    pos: number
+  }
+  /** Servers that speak presence lists, "2015-mode peers" (PRESENCE-SPEC §1.1), and when they were last heard. */
+  listPeers: { serverName: ServerName; heardTs: number }
+  /** What such a server said last of a user of ours: `poll` (1) or `unpoll` (0). */
+  polls: { serverName: ServerName; userId: UserId; wanted: 0 | 1 }
+  /** Servers that failed: how often since they last answered, and when to try again. */
+  destinations: { serverName: ServerName; failures: number; retryTs: number }
+  /** Public keys of other servers. `expiredTs` is null for current ones. */
+  serverKeys: {
+    serverName: ServerName
+    keyId: string
+    key: string
+    validUntilTs: number
+    expiredTs: number | null
+    fetchedTs: number
+  }
+  /** Answers to transactions of other servers, for repeats of them. */
+  inboundTransactions: { origin: ServerName; txnId: string; json: string; ts: number }
   rooms: {
     roomId: RoomId
     version: string
@@ -175,6 +207,12 @@ export const PRIMARY_KEYS: { readonly [Name in TableName]: readonly (keyof Table
   presenceGrants: ['observed', 'observer'],
   presenceListNews: ['userId', 'otherId', 'direction'],
   invitePolicies: ['userId'],
+  listOutbox: ['observer', 'observed'],
+  listPeers: ['serverName'],
+  polls: ['serverName', 'userId'],
+  destinations: ['serverName'],
+  serverKeys: ['serverName', 'keyId'],
+  inboundTransactions: ['origin', 'txnId'],
   rooms: ['roomId'],
   events: ['eventId'],
   stateLog: ['roomId', 'type', 'stateKey', 'pos'],
@@ -183,6 +221,19 @@ export const PRIMARY_KEYS: { readonly [Name in TableName]: readonly (keyof Table
   receipts: ['roomId', 'userId', 'type', 'thread'],
   aliases: ['alias'],
 }
+
+/** Tables that are loaded whole at start. */
+export type WholeTable =
+  | 'erasures'
+  | 'presence'
+  | 'presenceList'
+  | 'presenceGrants'
+  | 'memberships'
+  | 'aliases'
+  | 'rooms'
+  | 'listPeers'
+  | 'polls'
+  | 'destinations'
 
 /** Put replaces the row of the same primary key; drop removes every row that has all the given values. */
 export type Write = {
@@ -220,9 +271,7 @@ export interface Store {
 
   meta(key: string): Promise<string | null>
   /** Every row of a table that is loaded whole at start. */
-  all<Name extends 'erasures' | 'presence' | 'presenceGrants' | 'memberships' | 'aliases' | 'rooms'>(
-    table: Name,
-  ): Promise<Row<Name>[]>
+  all<Name extends WholeTable>(table: Name): Promise<Row<Name>[]>
   /**
    * The highest `pos` that any row ever carried, dropped and replaced ones included, so that no position is given out
    * twice; 0 for an empty store.
@@ -266,6 +315,15 @@ export interface Store {
   presenceGrantsAsked(until: number, limit: number): Promise<Row<'presenceGrants'>[]>
   /** News of `until` or before of pairs that are not pending, the oldest first, at most `limit`. */
   presenceListNewsUntil(until: number, limit: number): Promise<Row<'presenceListNews'>[]>
+
+  /** Servers for which something waits. */
+  listOutboxServers(): Promise<ServerName[]>
+  /** What waits for one server, the oldest first, at most `limit`. */
+  listOutbox(serverName: ServerName, limit: number): Promise<Row<'listOutbox'>[]>
+  serverKeys(serverName: ServerName): Promise<Row<'serverKeys'>[]>
+  inboundTransaction(origin: ServerName, txnId: string): Promise<Row<'inboundTransactions'> | null>
+  /** Removes answers stored before; like `dropTransactions` a condition and not a row. */
+  dropInboundTransactions(before: number): Promise<void>
 
   /** In stream order. */
   events(eventIds: readonly EventId[]): Promise<Row<'events'>[]>

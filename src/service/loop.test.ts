@@ -64,7 +64,14 @@ function company(over: Partial<LoopDeps> = {}) {
 }
 
 function stored(userId: UserId, over: Partial<Row<'presence'>> = {}): Row<'presence'> {
-  const rest = { statusMsg: null, lastActiveTs: 5, hidden: 0, hiddenBy: null, currentlyActive: 0 } as const
+  const rest = {
+    statusMsg: null,
+    lastActiveTs: 5,
+    hidden: 0,
+    hiddenBy: null,
+    currentlyActive: 0,
+    refreshedTs: null,
+  } as const
   return { userId, state: 'online', ...rest, ...over }
 }
 

@@ -290,6 +290,7 @@ class PresenceLoop implements Loop {
       hidden: record.hidden ? 1 : 0,
       hiddenBy: record.hiddenBy === null ? null : this.#devices.id(record.hiddenBy),
       currentlyActive: record.currentlyActive ? 1 : 0,
+      refreshedTs: null,
     }
   }
 

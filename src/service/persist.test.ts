@@ -18,6 +18,7 @@ function row(name: string, statusMsg: string | null = null): Row<'presence'> {
     hidden: 0,
     hiddenBy: null,
     currentlyActive: 0,
+    refreshedTs: null,
   }
 }
 

@@ -15,11 +15,11 @@ async function changes(rows: readonly Write[] = []): Promise<PairChanges> {
 
 const entry = (cells: Partial<Row<'presenceList'>> = {}): Write => ({
   put: 'presenceList',
-  row: { observer: ALICE, observed: BOB, state: 'pending', askedTs: 1, acceptedPos: null, ...cells },
+  row: { observer: ALICE, observed: BOB, state: 'pending', askedTs: 1, acceptedPos: null, ask: 0, ...cells },
 })
 const grant = (cells: Partial<Row<'presenceGrants'>> = {}): Write => ({
   put: 'presenceGrants',
-  row: { observed: BOB, observer: ALICE, state: 'pending', ts: 1, ...cells },
+  row: { observed: BOB, observer: ALICE, state: 'pending', ts: 1, ask: null, ...cells },
 })
 const news = (
   userId: UserId,

@@ -200,14 +200,14 @@ function entryWrites(draft: Draft, newPos: number | null): Write[] {
     return before === null ? [] : [{ drop: 'presenceList', where: { observer, observed } }]
   if (before?.state === state && before.askedTs === askedTs) return []
   const acceptedPos = state === 'accepted' ? newPos : null
-  return [{ put: 'presenceList', row: { observer, observed, state, askedTs, acceptedPos } }]
+  return [{ put: 'presenceList', row: { observer, observed, state, askedTs, acceptedPos, ask: 0 } }]
 }
 
 function grantWrites({ observer, observed, grant: state, grantTs: ts, grantBefore: before }: Draft): Write[] {
   if (state === 'absent')
     return before === null ? [] : [{ drop: 'presenceGrants', where: { observed, observer } }]
   if (before?.state === state && before.ts === ts) return []
-  return [{ put: 'presenceGrants', row: { observed, observer, state, ts } }]
+  return [{ put: 'presenceGrants', row: { observed, observer, state, ts, ask: null } }]
 }
 
 /** No ID holds a NUL. */

@@ -122,7 +122,7 @@ describe('one change', () => {
     await store.commit(
       others.map((observer) => ({
         put: 'presenceGrants',
-        row: { observed: BOB, observer, state: 'pending', ts: 0 },
+        row: { observed: BOB, observer, state: 'pending', ts: 0, ask: null },
       })),
     )
     await invite(house, ALICE, BOB)

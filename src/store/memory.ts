@@ -33,6 +33,7 @@ export function createMemoryStore(): Store {
     ...userDataReads(open),
     ...keyReads(open),
     ...presenceListReads(open),
+    ...federationReads(open),
     ...eventReads(open),
     ...stateReads(open),
     ...roomReads(open),
@@ -62,6 +63,12 @@ function createTables() {
     presenceGrants: new MemoryTable('presenceGrants', [['observed', 'state'], ['state'], ['observed']]),
     presenceListNews: new MemoryTable('presenceListNews', [['userId']]),
     invitePolicies: new MemoryTable('invitePolicies', []),
+    listOutbox: new MemoryTable('listOutbox', [['serverName']]),
+    listPeers: new MemoryTable('listPeers', []),
+    polls: new MemoryTable('polls', [['serverName']]),
+    destinations: new MemoryTable('destinations', []),
+    serverKeys: new MemoryTable('serverKeys', [['serverName']]),
+    inboundTransactions: new MemoryTable('inboundTransactions', []),
     rooms: new MemoryTable('rooms', []),
     events: new MemoryTable('events', [['pos'], ['roomId']]),
     stateLog: new MemoryTable('stateLog', [['roomId', 'type', 'stateKey'], ['roomId']]),
@@ -240,6 +247,38 @@ function presenceListReads(
     async presenceListNewsUntil(until, limit) {
       const rows = open().presenceListNews.where(({ state, ts }) => state !== 'pending' && ts <= until)
       return rows.sort((one, other) => one.ts - other.ts).slice(0, limit)
+    },
+  }
+}
+
+function federationReads(
+  open: Open,
+): Pick<
+  Store,
+  'listOutboxServers' | 'listOutbox' | 'serverKeys' | 'inboundTransaction' | 'dropInboundTransactions'
+> {
+  return {
+    async listOutboxServers() {
+      return [
+        ...new Set(
+          open()
+            .listOutbox.where()
+            .map(({ serverName }) => serverName),
+        ),
+      ]
+    },
+    async listOutbox(serverName, limit) {
+      return oldestFirst(open().listOutbox.group(['serverName'], [serverName])).slice(0, limit)
+    },
+    async serverKeys(serverName) {
+      return open().serverKeys.group(['serverName'], [serverName])
+    },
+    async inboundTransaction(origin, txnId) {
+      return open().inboundTransactions.get(origin, txnId)
+    },
+    async dropInboundTransactions(before) {
+      const { inboundTransactions } = open()
+      for (const row of inboundTransactions.where(({ ts }) => ts < before)) inboundTransactions.remove(row)
     },
   }
 }

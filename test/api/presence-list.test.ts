@@ -328,6 +328,7 @@ describe('what a list makes visible', () => {
           observed: bob.userId as never,
           state: 'accepted',
           askedTs: 1,
+          ask: 0,
           acceptedPos: 1,
         },
       },

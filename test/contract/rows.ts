@@ -1,4 +1,4 @@
-import type { DeviceId, EventId, RoomAlias, RoomId, UserId } from '../../src/matrix/ids.ts'
+import type { DeviceId, EventId, RoomAlias, RoomId, ServerName, UserId } from '../../src/matrix/ids.ts'
 import type { Row, TableName, Write } from '../../src/ports/store.ts'
 
 export const ALICE = '@alice:hs' as UserId
@@ -7,6 +7,7 @@ export const PHONE = 'PHONE' as DeviceId
 export const LAPTOP = 'LAPTOP' as DeviceId
 export const ROOM = '!room:hs' as RoomId
 export const OTHER_ROOM = '!other:hs' as RoomId
+export const PEER = 'peer' as ServerName
 export const EVENT = '$event' as EventId
 
 /** A whole row of each table; a test says only what matters to it. */
@@ -66,9 +67,10 @@ const SAMPLES: { readonly [Name in TableName]: Row<Name> } = {
     hidden: 1,
     hiddenBy: PHONE,
     currentlyActive: 0,
+    refreshedTs: null,
   },
-  presenceList: { observer: ALICE, observed: BOB, state: 'pending', askedTs: 5, acceptedPos: null },
-  presenceGrants: { observed: ALICE, observer: BOB, state: 'granted', ts: 5 },
+  presenceList: { observer: ALICE, observed: BOB, state: 'pending', askedTs: 5, acceptedPos: null, ask: 4 },
+  presenceGrants: { observed: ALICE, observer: BOB, state: 'granted', ts: 5, ask: null },
   presenceListNews: {
     userId: ALICE,
     otherId: BOB,
@@ -78,6 +80,19 @@ const SAMPLES: { readonly [Name in TableName]: Row<Name> } = {
     pos: 1,
   },
   invitePolicies: { userId: ALICE, policy: 'manual' },
+  listOutbox: { observer: ALICE, observed: BOB, serverName: PEER, kind: 'invite', ask: 4, pos: 1 },
+  listPeers: { serverName: PEER, heardTs: 5 },
+  polls: { serverName: PEER, userId: ALICE, wanted: 1 },
+  destinations: { serverName: PEER, failures: 3, retryTs: 5 },
+  serverKeys: {
+    serverName: PEER,
+    keyId: 'ed25519:a_1',
+    key: 'XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI',
+    validUntilTs: 5,
+    expiredTs: null,
+    fetchedTs: 5,
+  },
+  inboundTransactions: { origin: PEER, txnId: '1', json: '{"pdus":{}}', ts: 5 },
   rooms: { roomId: ROOM, version: '12', creator: ALICE, createdTs: 5, listed: 1 },
   events: {
     eventId: EVENT,
@@ -121,5 +136,5 @@ export function put<Name extends TableName>(name: Name, cells: Partial<Row<Name>
 }
 
 export function drop<Name extends TableName>(name: Name, where: Partial<Row<Name>>): Write {
-  return { drop: name, where }
+  return { drop: name, where } as Write
 }

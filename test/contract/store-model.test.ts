@@ -1,7 +1,13 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { DeviceId, EventId, RoomId, UserId } from '../../src/matrix/ids.ts'
-import { PRIMARY_KEYS, type Store, type TableName, type Write } from '../../src/ports/store.ts'
+import type { DeviceId, EventId, RoomId, ServerName, UserId } from '../../src/matrix/ids.ts'
+import {
+  PRIMARY_KEYS,
+  type Store,
+  type TableName,
+  type WholeTable,
+  type Write,
+} from '../../src/ports/store.ts'
 import { COLUMNS_BY_NAME } from '../../src/store/columns.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
@@ -11,8 +17,21 @@ const USERS = ['@a:hs', '@b:hs', '@é:hs'] as UserId[]
 const DEVICES = ['D', 'd'] as DeviceId[]
 const ROOMS = ['!r:hs', '!s:hs'] as RoomId[]
 const EVENTS = ['$1', '$2', '$3'] as EventId[]
+const SERVERS = ['one', 'two'] as ServerName[]
 const TYPES = ['t', 't\0']
 const STATE_KEYS = ['', '😀', '\uffff']
+const WHOLE: readonly WholeTable[] = [
+  'erasures',
+  'presence',
+  'presenceList',
+  'presenceGrants',
+  'memberships',
+  'aliases',
+  'rooms',
+  'listPeers',
+  'polls',
+  'destinations',
+]
 const TEXTS = ['x', 'y', '']
 const POSITION_MAX = 12
 const ENDS = [-1, 0, 3, 7, POSITION_MAX]
@@ -30,6 +49,8 @@ const POOLS: Readonly<Record<string, readonly string[]>> = {
   observer: USERS,
   observed: USERS,
   otherId: USERS,
+  serverName: SERVERS,
+  origin: SERVERS,
   state: ['pending', 'granted', 'ignored'],
   json: ['"Zoë"', '{}', '"\\u0000"', `"${'long'.repeat(2_000)}"`],
 }
@@ -55,7 +76,7 @@ function writeTo(name: TableName): fc.Arbitrary<Write> {
   const put = rowOf(name).map((row) => ({ put: name, row }) as unknown as Write)
   const drop = fc.tuple(rowOf(name), some).map(([row, columns]) => {
     const where = Object.fromEntries(columns.map((column) => [column, row[column]]))
-    return { drop: name, where }
+    return { drop: name, where } as Write
   })
   return fc.oneof({ weight: 4, arbitrary: put }, { weight: 1, arbitrary: drop })
 }
@@ -127,9 +148,17 @@ function readsOfAll(): Read[] {
       byTs((store) => store.presenceGrantsAsked(until, 100)),
       byTs((store) => store.presenceListNewsUntil(until, 100)),
     ]),
-    ...(['erasures', 'presence', 'presenceGrants', 'memberships', 'aliases', 'rooms'] as const).map((table) =>
-      anyOrder((store) => store.all(table)),
-    ),
+    ...WHOLE.map((table) => anyOrder((store) => store.all(table))),
+    anyOrder((store) => store.listOutboxServers()),
+    ...SERVERS.flatMap((server): Read[] => [
+      byPosition((store) => store.listOutbox(server, 100)),
+      anyOrder((store) => store.serverKeys(server)),
+      ...TEXTS.map(
+        (txnId): Read =>
+          (store) =>
+            store.inboundTransaction(server, txnId),
+      ),
+    ]),
     ...TYPES.map((type) => anyOrder((store) => store.accountDataOfType(type))),
   ]
 }

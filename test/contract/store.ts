@@ -1,7 +1,20 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { EventId, RoomAlias, UserId } from '../../src/matrix/ids.ts'
+import type { EventId, RoomAlias, ServerName, UserId } from '../../src/matrix/ids.ts'
 import type { Row, Store, TableName, Write } from '../../src/ports/store.ts'
-import { ALICE, BOB, drop, EVENT, LAPTOP, OTHER_ROOM, PHONE, put, ROOM, row, TABLE_NAMES } from './rows.ts'
+import {
+  ALICE,
+  BOB,
+  drop,
+  EVENT,
+  LAPTOP,
+  OTHER_ROOM,
+  PEER,
+  PHONE,
+  put,
+  ROOM,
+  row,
+  TABLE_NAMES,
+} from './rows.ts'
 
 let store: Store
 
@@ -19,6 +32,7 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
     describe('accounts', accounts)
     describe('user data', userData)
     describe('presence lists', presenceLists)
+    describe('federation', federation)
     describe('events', events)
     describe('state', state)
     describe('rooms', rooms)
@@ -49,6 +63,12 @@ async function readAll(): Promise<{ [Name in TableName]: Row<Name>[] }> {
     presenceGrants: await store.all('presenceGrants'),
     presenceListNews: await store.presenceListNews(ALICE, 0, 1),
     invitePolicies: await policiesOf(ALICE),
+    listOutbox: await store.listOutbox(PEER, 9),
+    listPeers: await store.all('listPeers'),
+    polls: await store.all('polls'),
+    destinations: await store.all('destinations'),
+    serverKeys: await store.serverKeys(PEER),
+    inboundTransactions: listOf(await store.inboundTransaction(PEER, '1')),
     rooms: await store.all('rooms'),
     events: await store.events([EVENT]),
     stateLog: await store.stateHistory(ROOM, 'm.room.name', ''),
@@ -90,6 +110,7 @@ function putsAndDrops(): void {
     expect(await store.presenceEntriesAsked(9, 9)).toEqual([])
     expect(await store.presenceGrantsAsked(9, 9)).toEqual([])
     expect(await store.presenceListNewsUntil(9, 9)).toEqual([])
+    expect(await store.listOutboxServers()).toEqual([])
   })
 
   test('a row of every table comes back as it was put, as a plain object', async () => {
@@ -556,6 +577,48 @@ function presenceLists(): void {
     expect(await until(9, 9)).toEqual(['accepted', 'denied'])
     expect(await until(7, 9)).toEqual(['accepted'])
     expect(await until(9, 1)).toEqual(['accepted'])
+  })
+}
+
+function federation(): void {
+  const carol = '@carol:hs' as UserId
+  const other = 'other' as ServerName
+
+  test('an outbox gives what waits for one server, oldest first, the newest of a pair only', async () => {
+    await store.commit([
+      put('listOutbox', { pos: 3 }),
+      put('listOutbox', { observed: carol, pos: 2 }),
+      put('listOutbox', { observer: carol, serverName: other, pos: 1 }),
+    ])
+    expect((await store.listOutboxServers()).toSorted()).toEqual([other, PEER])
+    expect(await store.listOutbox(PEER, 1)).toEqual([row('listOutbox', { observed: carol, pos: 2 })])
+    await store.commit([put('listOutbox', { observed: carol, kind: 'withdraw', pos: 4 })])
+    expect((await store.listOutbox(PEER, 9)).map(({ kind, pos }) => [kind, pos])).toEqual([
+      ['invite', 3],
+      ['withdraw', 4],
+    ])
+    // Acknowledged, but replaced meanwhile: it stays.
+    await store.commit([drop('listOutbox', { observer: ALICE, observed: carol, pos: 2 })])
+    await store.commit([drop('listOutbox', { observer: ALICE, observed: BOB, pos: 3 })])
+    expect(await store.listOutbox(PEER, 9)).toHaveLength(1)
+  })
+
+  test('keys and transactions are those of one server', async () => {
+    await store.commit([put('serverKeys'), put('serverKeys', { keyId: 'ed25519:a_2', expiredTs: 7 })])
+    await store.commit([put('serverKeys', { serverName: other }), put('inboundTransactions')])
+    expect((await store.serverKeys(PEER)).map(({ keyId }) => keyId).toSorted()).toEqual([
+      'ed25519:a_1',
+      'ed25519:a_2',
+    ])
+    expect(await store.inboundTransaction(other, '1')).toBeNull()
+    expect(await store.inboundTransaction(PEER, '2')).toBeNull()
+  })
+
+  test('old transactions are dropped, those of the moment are not', async () => {
+    await store.commit([put('inboundTransactions'), put('inboundTransactions', { txnId: '2', ts: 6 })])
+    await store.dropInboundTransactions(6)
+    expect(await store.inboundTransaction(PEER, '1')).toBeNull()
+    expect(await store.inboundTransaction(PEER, '2')).not.toBeNull()
   })
 }
 

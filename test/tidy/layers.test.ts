@@ -10,8 +10,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   service: ['base', 'matrix', 'engine', 'ports'],
   homeserver: ['base', 'matrix', 'engine:types', 'ports'],
   store: ['base', 'matrix', 'engine:types', 'ports'],
-  http: ['base', 'matrix', 'ports', 'service', 'homeserver'],
-  app: ['base', 'matrix', 'engine', 'ports', 'service', 'homeserver', 'store', 'http'],
+  federation: ['base', 'matrix', 'engine:types', 'ports'],
+  http: ['base', 'matrix', 'ports', 'service', 'homeserver', 'federation'],
+  app: ['base', 'matrix', 'engine', 'ports', 'service', 'homeserver', 'store', 'federation', 'http'],
   main: ['app'],
 }
 
@@ -24,6 +25,7 @@ const PACKAGES: Record<string, readonly string[]> = {
   service: ['zod'],
   homeserver: ['lru-cache', 'zod'],
   store: ['kysely', 'kysely/migration'],
+  federation: ['lru-cache', 'undici', 'zod'],
   http: ['find-my-way', 'zod', 'prom-client'],
   app: ['commander', 'pino', 'yaml', 'zod'],
   main: [],

@@ -40,6 +40,7 @@ describe('migrations', () => {
       '0001-initial',
       '0002-presence-lists',
       '0003-erasures',
+      '0004-federation',
     ])
     await migrate(schema(db))
     expect(await pendingMigrations(schema(db))).toEqual([])
@@ -124,10 +125,15 @@ test('every read finds its rows by an index, but for what is loaded or searched 
   expect(tables).toEqual([
     'accounts',
     'aliases',
+    'destinations',
     'erasures',
+    'list_outbox',
+    'list_peers',
     'memberships',
+    'polls',
     'presence',
     'presence_grants',
+    'presence_list',
     'rooms',
   ])
   db.close()

@@ -4,12 +4,14 @@ import { StoreFailure } from '../failure.ts'
 import * as initial from './migrations/0001-initial.ts'
 import * as presenceLists from './migrations/0002-presence-lists.ts'
 import * as erasures from './migrations/0003-erasures.ts'
+import * as federation from './migrations/0004-federation.ts'
 
 /** In the order of their names; a published migration is never changed. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
   '0002-presence-lists': presenceLists,
   '0003-erasures': erasures,
+  '0004-federation': federation,
 }
 
 const TABLE = 'migrations'

@@ -71,6 +71,10 @@ function createStore(options: {
       requireOpen()
       await queue.add([writer.dropTransactions(createdBefore)], 0)
     },
+    async dropInboundTransactions(before) {
+      requireOpen()
+      await queue.add([writer.dropInboundTransactions(before)], 0)
+    },
     async lastPosition() {
       requireOpen()
       return queue.lastPosition

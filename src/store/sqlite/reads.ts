@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { type Kysely, sql } from 'kysely'
-import type { DeviceId, EventId, RoomId, UserId } from '../../matrix/ids.ts'
+import type { DeviceId, EventId, RoomId, ServerName, UserId } from '../../matrix/ids.ts'
 import type { Row, StateEntry, Store, TableName, Tables } from '../../ports/store.ts'
 import { COLUMNS } from '../columns.ts'
 import { query } from './query.ts'
@@ -12,7 +12,10 @@ interface Source {
 }
 
 /** The port's reads; each is one prepared statement, and one of many keys runs it once for each key. */
-export type Reads = Omit<Store, 'commit' | 'close' | 'lastPosition' | 'dropTransactions'>
+export type Reads = Omit<
+  Store,
+  'commit' | 'close' | 'lastPosition' | 'dropTransactions' | 'dropInboundTransactions'
+>
 
 export function createReads(source: Source): Reads {
   return {
@@ -21,6 +24,7 @@ export function createReads(source: Source): Reads {
     ...userDataReads(source),
     ...keyReads(source),
     ...presenceListReads(source),
+    ...federationReads(source),
     ...eventReads(source),
     ...stateReads(source),
     ...roomReads(source),
@@ -37,10 +41,14 @@ function wholeReads({ db, text }: Source): Pick<Reads, 'meta' | 'all'> {
   const all = {
     erasures: query(db, () => text.selectFrom('erasures').select(columnsOf('erasures'))),
     presence: query(db, () => text.selectFrom('presence').select(columnsOf('presence'))),
+    presenceList: query(db, () => text.selectFrom('presenceList').select(columnsOf('presenceList'))),
     presenceGrants: query(db, () => text.selectFrom('presenceGrants').select(columnsOf('presenceGrants'))),
     memberships: query(db, () => text.selectFrom('memberships').select(columnsOf('memberships'))),
     aliases: query(db, () => text.selectFrom('aliases').select(columnsOf('aliases'))),
     rooms: query(db, () => text.selectFrom('rooms').select(columnsOf('rooms'))),
+    listPeers: query(db, () => text.selectFrom('listPeers').select(columnsOf('listPeers'))),
+    polls: query(db, () => text.selectFrom('polls').select(columnsOf('polls'))),
+    destinations: query(db, () => text.selectFrom('destinations').select(columnsOf('destinations'))),
   }
   return {
     async meta(key) {
@@ -182,6 +190,30 @@ function presenceListReads({ db, text }: Source) {
     presenceEntriesAsked: async (until, limit) => entriesAsked(until, limit),
     presenceGrantsAsked: async (until, limit) => grantsAsked(until, limit),
     presenceListNewsUntil: async (until, limit) => newsUntil(until, limit),
+  } satisfies Partial<Reads>
+}
+
+function federationReads({ db, text }: Source) {
+  const waiting = text.selectFrom('listOutbox').select(columnsOf('listOutbox'))
+  const outbox = query(db, (serverName: ServerName, limit: number) =>
+    waiting.where('serverName', '=', serverName).orderBy('pos').limit(limit),
+  )
+  const servers = query(db, () => text.selectFrom('listOutbox').select('serverName').distinct())
+  const keys = query(db, (serverName: ServerName) =>
+    text.selectFrom('serverKeys').select(columnsOf('serverKeys')).where('serverName', '=', serverName),
+  )
+  const transaction = query(db, (origin: ServerName, txnId: string) =>
+    text
+      .selectFrom('inboundTransactions')
+      .select(columnsOf('inboundTransactions'))
+      .where('origin', '=', origin)
+      .where('txnId', '=', txnId),
+  )
+  return {
+    listOutboxServers: async () => servers().map(({ serverName }) => serverName),
+    listOutbox: async (serverName, limit) => outbox(serverName, limit),
+    serverKeys: async (serverName) => keys(serverName),
+    inboundTransaction: async (origin, txnId) => transaction(origin, txnId)[0] ?? null,
   } satisfies Partial<Reads>
 }
 

@@ -18,6 +18,7 @@ export class Writer {
   /** One for each set of columns that the code drops by, so there are few. */
   readonly #drops = new Map<string, Command>()
   readonly #dropTransactions: Command
+  readonly #dropInbound: Command
 
   constructor(db: DatabaseSync, text: Kysely<Tables>) {
     this.#db = db
@@ -25,6 +26,9 @@ export class Writer {
     for (const name of Object.keys(COLUMNS) as TableName[]) this.#puts.set(name, this.#makePut(name))
     this.#dropTransactions = command(db, 1, (createdBefore: Argument) =>
       this.#text.deleteFrom('transactions').where('createdTs', '<', createdBefore),
+    )
+    this.#dropInbound = command(db, 1, (before: Argument) =>
+      this.#text.deleteFrom('inboundTransactions').where('ts', '<', before),
     )
   }
 
@@ -41,6 +45,10 @@ export class Writer {
 
   dropTransactions(createdBefore: number): Step {
     return () => this.#dropTransactions(createdBefore)
+  }
+
+  dropInboundTransactions(before: number): Step {
+    return () => this.#dropInbound(before)
   }
 
   #makePut(name: TableName): Command {
