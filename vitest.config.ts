@@ -39,6 +39,7 @@ export default defineConfig({
           name: 'api',
           include: [
             'test/api/**/*.test.ts',
+            'test/federation/**/*.test.ts',
             'test/scenario/**/*.test.ts',
             'test/app/**/*.test.ts',
             'test/sim/**/*.test.ts',

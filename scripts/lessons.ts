@@ -46,7 +46,7 @@ export const LESSONS: readonly Lesson[] = [
 ]
 
 /** Folders whose tests run whole servers. */
-const WHOLE_SERVERS = ['test/api', 'test/app', 'test/scenario', 'test/e2e']
+const WHOLE_SERVERS = ['test/api', 'test/app', 'test/federation', 'test/scenario', 'test/e2e']
 /** The ids at the head of a test name, rules and lessons. */
 const NAME = /\(\s*(['"`])((?:(?:[PR]-\d{3}[a-z]?|L-\d\d)[ ,]+)+)/g
 

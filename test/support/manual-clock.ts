@@ -43,6 +43,11 @@ export class ManualClock implements Clock {
     return this.#waiting.size
   }
 
+  /** When the next timer is due, or null: how far several clocks may be moved together without passing it. */
+  get nextDue(): Millis | null {
+    return this.#next(Number.POSITIVE_INFINITY)?.due ?? null
+  }
+
   #next(end: Millis): Waiting | null {
     let first: Waiting | null = null
     for (const waiting of this.#waiting) {

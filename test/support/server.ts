@@ -5,7 +5,7 @@ import { expect } from 'vitest'
 import { startApp, type App } from '../../src/app/app.ts'
 import { readConfig } from '../../src/app/config.ts'
 import type { Config } from '../../src/app/options.ts'
-import { systemRandom } from '../../src/base/random.ts'
+import { systemRandom, type Random } from '../../src/base/random.ts'
 import { hashAccessToken } from '../../src/homeserver/access-token.ts'
 import type { DeviceId, UserId } from '../../src/matrix/ids.ts'
 import type { JsonObject } from '../../src/matrix/json.ts'
@@ -14,14 +14,20 @@ import type { Store } from '../../src/ports/store.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
 import { Actor, type Reply, type RequestOptions, type Session } from './actors.ts'
+import type { Certificate } from './certificate.ts'
 import { ManualClock, settle, until } from './manual-clock.ts'
 
 export interface ServerOptions {
+  /** Default `home.example`. */
+  readonly name?: string
   /** As in a configuration file: `{ presence: { busy: true } }`. */
   readonly config?: Readonly<Record<string, unknown>>
   /** `memory`, the default, keeps everything in this process, also over `restarts`; `sqlite` is a real file. */
   readonly store?: 'memory' | 'sqlite'
   readonly clock?: ManualClock
+  readonly random?: Random
+  /** With it there is a second listener, HTTPS, for other servers. */
+  readonly certificate?: Certificate
   /** Where the built page is, for the tests that open it. */
   readonly pageFolder?: string
 }
@@ -29,6 +35,13 @@ export interface ServerOptions {
 export interface Restart {
   readonly end?: 'clean' | 'unclean'
   readonly config?: Readonly<Record<string, unknown>>
+}
+
+/** The moment of a sudden end: just before a commit reaches the disk, or just after. */
+export interface Death {
+  /** Counted from now; 1 is the next. */
+  readonly atCommit: number
+  readonly when: 'before' | 'after'
 }
 
 /** What the log said of one request. */
@@ -40,6 +53,8 @@ export interface SeenRequest {
 /** A whole server in this process on a manual clock, spoken to over real HTTP. Rate limits are off unless asked for. */
 export interface TestServer {
   readonly url: string
+  /** The port of the listener for other servers, null while there is none. */
+  readonly federationPort: number | null
   readonly name: string
   readonly clock: ManualClock
   /** Requests that reached the server, in order; of all its lives. */
@@ -56,6 +71,8 @@ export interface TestServer {
   logsIn(actor: Actor, deviceId?: string): Promise<Actor>
   /** Long polls that wait now. */
   readonly waiting: number
+  /** Requests being received, waiting or being answered. */
+  readonly inFlight: number
   /** Waits until exactly this many long polls wait. */
   parked(count: number): Promise<void>
   /** Waits until every request in flight is a waiting long poll. */
@@ -64,18 +81,22 @@ export interface TestServer {
   registersGuest(name?: string): Promise<Actor>
   /**
    * Stops and starts again on the same store. `unclean` is as if the process had been killed: nothing reaches the store any
-   * more. `config` is added to what there was.
+   * more. `config` is added to what there was, section by section.
    */
   restarts(options?: Restart): Promise<void>
   /** The first half of `restarts`, for what clients do meanwhile; a browser finds it again at the same address. */
-  stops(): Promise<void>
+  stops(end?: Restart['end']): Promise<void>
   starts(): Promise<void>
+  /** From that commit on nothing reaches the store any more; `onDeath` is called in the same turn. It is still to be stopped. */
+  dies(death: Death, onDeath: () => void): void
   /** `restarts` with an unclean end. */
   crashes(): Promise<void>
   close(): Promise<void>
 }
 
-const RESOURCES = ['client', 'web', 'health', 'metrics']
+const RESOURCES = ['client', 'federation', 'web', 'health', 'metrics']
+/** Nobody's: whoever lives alone does not look around on the internet, and is refused at once. */
+const NOWHERE = { destinations: { 'remote.example': '127.0.0.1:1' } }
 const PASSWORD_COSTS = { memoryKiB: 32, passes: 1 }
 
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
@@ -85,7 +106,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
 }
 
 class LocalServer implements TestServer {
-  readonly name = 'home.example'
+  readonly name: string
   readonly clock: ManualClock
   readonly requests: SeenRequest[] = []
   readonly complaints: string[] = []
@@ -101,12 +122,18 @@ class LocalServer implements TestServer {
 
   constructor(options: ServerOptions) {
     this.#options = options
-    this.#given = options.config ?? {}
+    this.#given = withSections({ federation: NOWHERE }, options.config ?? {})
+    this.name = options.name ?? 'home.example'
     this.clock = options.clock ?? new ManualClock()
   }
 
   get url(): string {
     return this.#running.addresses[0]?.url ?? ''
+  }
+
+  get federationPort(): number | null {
+    const url = this.#app?.addresses[1]?.url
+    return url === undefined ? null : Number(new URL(url).port)
   }
 
   get store(): Store {
@@ -118,7 +145,7 @@ class LocalServer implements TestServer {
     this.#app = await startApp({
       config: this.#readConfig(),
       clock: this.clock,
-      random: systemRandom(),
+      random: this.#options.random ?? systemRandom(),
       log: this.#log(),
       openStore: async () => (this.#store = cuttable(await this.#openStore(), this.writes)).store,
       passwordCosts: PASSWORD_COSTS,
@@ -174,6 +201,10 @@ class LocalServer implements TestServer {
     return this.#running.parked
   }
 
+  get inFlight(): number {
+    return this.#running.inFlight
+  }
+
   parked(count: number): Promise<void> {
     return until(() => this.waiting === count, `${count} parked requests (${this.waiting} were)`)
   }
@@ -208,15 +239,20 @@ class LocalServer implements TestServer {
   }
 
   async restarts({ end = 'clean', config = {} }: Restart = {}): Promise<void> {
-    this.#given = { ...this.#given, ...config }
+    this.#given = withSections(this.#given, config)
     if (end === 'unclean') this.#store?.cut()
     await this.#stop()
     await this.starts()
   }
 
-  async stops(): Promise<void> {
+  async stops(end: Restart['end'] = 'clean'): Promise<void> {
     this.#port = Number(new URL(this.url).port)
+    if (end === 'unclean') this.#store?.cut()
     await this.#stop()
+  }
+
+  dies(death: Death, onDeath: () => void): void {
+    this.#store?.cutAt(death, onDeath)
   }
 
   crashes(): Promise<void> {
@@ -244,13 +280,22 @@ class LocalServer implements TestServer {
     const own = {
       server_name: this.name,
       data_dir: this.#folder,
-      listeners: [{ port: this.#port, resources: RESOURCES }],
+      listeners: [{ port: this.#port, resources: RESOURCES }, ...this.#secureListeners()],
     }
     // JSON is YAML.
     writeFileSync(file, JSON.stringify({ ...own, rate_limits: { enabled: false }, ...this.#given }))
     const outcome = readConfig({ files: [file], env: {} })
     if (outcome.kind === 'problems') throw new Error(outcome.problems.join('\n'))
     return outcome.config
+  }
+
+  #secureListeners(): object[] {
+    const { certificate } = this.#options
+    if (certificate === undefined) return []
+    const tls = { cert_file: join(this.#folder, 'tls.crt'), key_file: join(this.#folder, 'tls.key') }
+    writeFileSync(tls.cert_file, certificate.cert)
+    writeFileSync(tls.key_file, certificate.key)
+    return [{ port: 0, tls, resources: ['federation'] }]
   }
 
   async #openStore(): Promise<Store> {
@@ -289,20 +334,53 @@ interface CuttableStore {
   readonly store: Store
   /** From here on commits reach nothing, as after a kill. */
   cut(): void
+  cutAt(death: Death, onDeath: () => void): void
 }
 
 function cuttable(inner: Store, writes: { commits: number; rows: number }): CuttableStore {
   let isCut = false
+  let planned: { left: number; when: Death['when']; onDeath: () => void } | null = null
+  const end = (onDeath: () => void): void => {
+    isCut = true
+    planned = null
+    onDeath()
+  }
   const store: Store = {
     ...methodsOf(inner),
     async commit(rows) {
+      const death = planned !== null && (planned.left -= 1) === 0 ? planned : null
+      if (death?.when === 'before') end(death.onDeath)
+      // What a dying server still says, nobody may believe: whoever plans a death cuts its lines, too.
       if (isCut) return
       writes.commits += 1
       writes.rows += rows.length
       await inner.commit(rows)
+      if (death !== null) end(death.onDeath)
     },
   }
-  return { store, cut: () => void (isCut = true) }
+  return {
+    store,
+    cut: () => void (isCut = true),
+    cutAt: ({ atCommit, when }, onDeath) => void (planned = { left: atCommit, when, onDeath }),
+  }
+}
+
+/** `added` over `base`; of sections, key by key. */
+function withSections(
+  base: Readonly<Record<string, unknown>>,
+  added: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const merged: Record<string, unknown> = { ...base }
+  for (const [key, value] of Object.entries(added)) {
+    const before = merged[key]
+    const areSections = isSection(before) && isSection(value)
+    merged[key] = areSections ? { ...before, ...value } : value
+  }
+  return merged
+}
+
+function isSection(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** The methods of a store, bound to it, so that some of them can be replaced. */
