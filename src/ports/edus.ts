@@ -1,13 +1,10 @@
-import type { ListEduKind, PresenceEdu, PresencePush } from '../matrix/edu.ts'
+import type { ListEdu, PresenceEdu, PresencePush } from '../matrix/edu.ts'
 import type { ServerName, UserId } from '../matrix/ids.ts'
 
+export type { ListEdu }
+
 /** A list EDU that waits for its server: newest of its pair, durable until a 200 (§5.5). */
-export interface WaitingListEdu {
-  readonly kind: ListEduKind
-  readonly observer: UserId
-  readonly observed: UserId
-  /** Names the asking that it begins or answers; null if the other side named none. */
-  readonly ask: number | null
+export interface WaitingListEdu extends ListEdu {
   /** Its place in the outbox. */
   readonly pos: number
 }
@@ -31,14 +28,6 @@ export interface EduSources {
   speaksLists(server: ServerName): boolean
   /** It answered a transaction of ours, after an outage or not (watchdogs, §5.7). */
   answered(server: ServerName, outage: { readonly isOver: boolean }): void
-}
-
-/** One list EDU, with users that were held against its origin and direction (§5.5). */
-export interface ListEdu {
-  readonly kind: ListEduKind
-  readonly observer: UserId
-  readonly observed: UserId
-  readonly ask: number | null
 }
 
 /** What other servers say; `federation/inbound` calls it in the order of the EDUs (P-181). */
