@@ -21,6 +21,9 @@ const POLICY: PresencePolicy = {
   offlineCutoffMs: 604_800_000,
   maxRoomMembers: 0,
   hideFromIgnored: false,
+  pingIntervalMs: 1_500_000,
+  remoteTimeoutMs: 30 * 60_000,
+  listPeerTimeoutMs: 65 * 60_000,
 }
 /** One in this many members has a stream open. */
 const LISTENING = 10

@@ -5,7 +5,7 @@ import type { PresencePolicy } from '../engine/types.ts'
 import { parseRoomId } from '../matrix/ids.ts'
 import type { Log } from '../ports/log.ts'
 import type { Store } from '../ports/store.ts'
-import { createLoop, type Loop } from '../service/loop.ts'
+import { createLoop, type Loop, type LoopDeps } from '../service/loop.ts'
 import { createPersist, loadPresence, type Persist } from '../service/persist.ts'
 import { createWakeups, type Wakeups } from '../service/wakeups.ts'
 import { BOUNDS } from './bounds.ts'
@@ -26,9 +26,11 @@ export async function composePresence(deps: {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  readonly destinations: LoopDeps['destinations']
+  readonly onSighted: LoopDeps['onSighted']
 }): Promise<PresenceCore> {
-  const { config, store, clock, random, log } = deps
-  const loaded = await loadPresence({ store, random })
+  const { config, store, clock, log } = deps
+  const loaded = await loadPresence(deps)
   const engine = new Engine({ policy: policyOf(config), head: loaded.head })
   const wakeups = createWakeups({
     clock,
@@ -42,7 +44,14 @@ export async function composePresence(deps: {
     intervalMs: config.presence.persistIntervalMs,
     head: () => engine.head,
   })
-  const loop = createLoop({ enabled: config.presence.enabled, engine, clock, persist, wakeups, log })
+  const loop = createLoop({
+    ...deps,
+    enabled: config.presence.enabled,
+    serverName: config.serverName,
+    engine,
+    persist,
+    wakeups,
+  })
   loop.exclude(config.presence.excludedRooms.map(parseRoomId).filter((roomId) => roomId !== null))
   loop.restore(loaded.rows)
   for (const { observer, observed, state } of await store.all('presenceGrants'))
@@ -50,7 +59,10 @@ export async function composePresence(deps: {
   return { loop, persist, wakeups, epoch: loaded.epoch }
 }
 
-function policyOf({ presence }: Config): PresencePolicy {
+/** A peer with presence lists may be silent for its long watchdog; this much longer, and it is gone (PRESENCE-SPEC §5.7). */
+const LIST_PEER_PATIENCE_MS = 300_000
+
+function policyOf({ presence, federation }: Config): PresencePolicy {
   // Switched off, nobody can come back: who was there is offline at once (PRESENCE-SPEC §4.8).
   const graceMs = (configured: Millis): Millis => (presence.enabled ? configured : 0)
   return {
@@ -61,5 +73,8 @@ function policyOf({ presence }: Config): PresencePolicy {
     offlineCutoffMs: presence.offlineCutoffMs,
     maxRoomMembers: presence.maxRoomMembers,
     hideFromIgnored: presence.hideFromIgnored,
+    pingIntervalMs: federation.enabled && presence.federationOut ? federation.pingIntervalMs : Infinity,
+    remoteTimeoutMs: federation.remoteTimeoutMs,
+    listPeerTimeoutMs: federation.watchdogLongMs + LIST_PEER_PATIENCE_MS,
   }
 }

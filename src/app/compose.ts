@@ -78,7 +78,7 @@ export interface Composition {
 
 export async function compose(deps: ComposeDeps): Promise<Composition> {
   const limits = limitsOf(deps.config, deps.clock)
-  const core = await composePresence(deps)
+  const core = await composePresence({ ...deps, destinations: { offerPresence() {}, offerPolls() {} }, onSighted() {} })
   const stream = await createStream(deps.store)
   const homeserver = await composeHomeserver({
     ...deps,

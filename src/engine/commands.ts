@@ -1,15 +1,37 @@
-import type { DeviceNum, PresenceRecord, PresenceState, RoomNum, StatusChange, UserNum } from './types.ts'
+import type {
+  DeviceNum,
+  PresenceRecord,
+  PresenceState,
+  RemotePresence,
+  RoomNum,
+  ServerNum,
+  StatusChange,
+  UserNum,
+} from './types.ts'
 
 /** What a `/sync` or `/events` request says of its device (PRESENCE-SPEC §2.8); `implicit` is an absent `set_presence`. */
 export type StreamPresence = 'implicit' | 'online' | 'unavailable' | 'offline' | 'busy'
 
 /**
- * Everything that can happen to the engine. One way in: the shell turns requests, timers, membership changes and,
- * later, federation into these; `engine.apply(command, now)` answers with effects.
+ * Everything that can happen to the engine. One way in: the shell turns requests, timers, membership changes and what other
+ * servers say into these; `engine.apply(command, now)` answers with effects.
  */
 export type Command =
   /** At start, once per stored user, before anything else. The state stays for one offline grace. */
   | { readonly kind: 'user.restored'; readonly user: UserNum; readonly record: PresenceRecord }
+  /** The user is of another server; said once, before anything else of them. */
+  | { readonly kind: 'user.remote'; readonly user: UserNum; readonly server: ServerNum }
+  /** Their server told us; only of users whom somebody here may see. */
+  | { readonly kind: 'remote.pushed'; readonly user: UserNum; readonly presence: RemotePresence }
+  /** The server asked to be told of a user of ours (`poll`), or not to be (`unpoll`); never is as good as asked. */
+  | {
+      readonly kind: 'server.polled'
+      readonly server: ServerNum
+      readonly user: UserNum
+      readonly wanted: boolean
+    }
+  /** It speaks presence lists, so its users expire later (PRESENCE-SPEC §5.7). */
+  | { readonly kind: 'server.speaks-lists'; readonly server: ServerNum }
   /** A local account came into being; registering is activity. */
   | { readonly kind: 'user.registered'; readonly user: UserNum }
   /** The account ended: offline at once, text and hiding forgotten. */

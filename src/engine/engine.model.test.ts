@@ -323,6 +323,7 @@ const NEVER_WRITTEN: PresenceRecord = {
   hidden: false,
   hiddenBy: null,
   currentlyActive: false,
+  refreshedTs: null,
 }
 
 function shownOf({ state, hidden, statusMsg, lastActiveTs, currentlyActive }: PresenceView): Shown {

@@ -177,7 +177,7 @@ describe('coming and going', () => {
     const { wakes, writes } = kit.deactivates('alice')
     expect(wakes).toContain('bob')
     const nothing = { state: 'offline', statusMsg: null, lastActiveTs: null, currentlyActive: false }
-    expect(writes).toEqual([['alice', { ...nothing, hidden: false, hiddenBy: null }]])
+    expect(writes).toEqual([['alice', { ...nothing, hidden: false, hiddenBy: null, refreshedTs: null }]])
     expect(kit.reads('bob')).toEqual([{ user: 'alice', ...nothing, hidden: false, visible: true }])
     kit.closes('alice', 'phone')
     kit.passes(HOUR)

@@ -1,12 +1,16 @@
-import { assert, assertNever } from '../base/assert.ts'
+import { assert, assertNever, must } from '../base/assert.ts'
 import type { Millis } from '../base/clock.ts'
 import { Deadlines } from '../base/deadlines.ts'
 import { ChangeLog } from './change-log.ts'
 import type { Command } from './commands.ts'
-import type { Effects, PresenceWrite, Published } from './effects.ts'
+import { Crossings } from './crossings.ts'
+import { Outcome, type Effects } from './effects.ts'
 import { Interest } from './interest.ts'
-import { notifyReason, OFFLINE_FACE } from './notify.ts'
+import { notifyReason, OFFLINE_FACE, type Face } from './notify.ts'
+import { Pings } from './pings.ts'
 import { Reader, type Places } from './reader.ts'
+import { RemoteUser } from './remote.ts'
+import { Servers } from './servers.ts'
 import type {
   DeviceNum,
   NotifyReason,
@@ -17,6 +21,9 @@ import type {
   PresenceState,
   PresenceView,
   ReadOptions,
+  RemotePresence,
+  RoomNum,
+  ServerNum,
   UserNum,
 } from './types.ts'
 import { User } from './user.ts'
@@ -36,7 +43,9 @@ const ACTIVITY_WRITE_MIN_MS = 1_000
  *                change-log.ts: the next place in the stream
  *                   │
  *                interest.ts: who listens and may see ─► wakes
+ *                servers.ts: which other servers may ─► pushes
  *
+ * Users of other servers are what their servers say of them (remote.ts), and go the same way from `notify` on.
  * Reading goes the other way: reader.ts finds whom a viewer is to be told of since a place, `#shown` what is shown there.
  *
  * A start has two phases: commands that restore what was stored, then `begin`. Until `begin` nothing takes a place in the
@@ -45,18 +54,19 @@ const ACTIVITY_WRITE_MIN_MS = 1_000
  */
 export class Engine {
   readonly #policy: PresencePolicy
-  readonly #users: (User | undefined)[] = []
+  readonly #users: (User | RemoteUser | undefined)[] = []
   readonly #deadlines = new Deadlines()
   readonly #log: ChangeLog
   readonly #interest: Interest
+  readonly #servers: Servers
+  readonly #crossings: Crossings
+  readonly #pings: Pings
   readonly #reader: Reader
   /** The place of everything that was there before the start. */
   readonly #origin: number
   #isRestoring = true
 
-  #wakes = new Set<UserNum>()
-  #writes: PresenceWrite[] = []
-  #published: Published[] = []
+  #outcome = new Outcome()
 
   /** `head`: the last number of the stream that was given out before the start; 0 in a new epoch. */
   constructor(options: { readonly policy: PresencePolicy; readonly head: number }) {
@@ -64,7 +74,18 @@ export class Engine {
     this.#log = new ChangeLog(options.head)
     this.#origin = this.#log.take()
     this.#interest = new Interest(options.policy)
+    this.#servers = new Servers(options.policy, this.#interest)
+    this.#pings = new Pings(options.policy.pingIntervalMs)
     this.#reader = new Reader(this.#interest, this.#log, this.#origin)
+    this.#crossings = new Crossings({
+      interest: this.#interest,
+      servers: this.#servers,
+      outcome: () => this.#outcome,
+      isWorthTelling: (user, now) => this.#isWorthIntroducing(user, now),
+      onAudience: (user, now) => this.#watchOver(user, now),
+      isKnown: (user) => this.#users[user] !== undefined,
+      forget: (user) => this.#forget(user),
+    })
   }
 
   /** The newest place of the stream. */
@@ -89,8 +110,9 @@ export class Engine {
     assert(this.#isRestoring, 'a start begins once')
     this.#isRestoring = false
     for (const [num, user] of this.#users.entries()) {
-      user?.beginGrace(now)
-      if (user !== undefined) this.#settle(num as UserNum, now)
+      if (user instanceof User) user.beginGrace(now)
+      if (user instanceof RemoteUser && !this.#servers.isInSight(num as UserNum)) this.#forget(num as UserNum)
+      else if (user !== undefined) this.#settle(num as UserNum, now)
     }
     return this.#takeEffects()
   }
@@ -135,7 +157,43 @@ export class Engine {
 
   /** The state of one device; null if it is not there. */
   deviceState(user: UserNum, device: DeviceNum): PresenceState | null {
-    return this.#users[user]?.deviceState(device) ?? null
+    const known = this.#users[user]
+    return known instanceof User ? known.deviceState(device) : null
+  }
+
+  /** What others may be shown of our user now, whoever they are: ask `serverSees` first. */
+  published(user: UserNum, now: Millis): Face {
+    return this.#users[user]?.face(now) ?? OFFLINE_FACE
+  }
+
+  /** May any user of the server see our user? */
+  serverSees(server: ServerNum, user: UserNum): boolean {
+    return this.#servers.sees(server, user)
+  }
+
+  /** Our users whom the server may see. */
+  visibleToServer(server: ServerNum): UserNum[] {
+    return this.#servers.visibleTo(server)
+  }
+
+  /** Our users whom the server follows by grants (PRESENCE-SPEC §5.6). */
+  followedBy(server: ServerNum): UserNum[] {
+    return this.#servers.followedBy(server)
+  }
+
+  /** Users of the server whom connected users of ours follow by grants. */
+  followedAt(server: ServerNum): UserNum[] {
+    return this.#servers.followedAt(server)
+  }
+
+  /** Our connected users who follow the user of another server. */
+  followersOf(user: UserNum): UserNum[] {
+    return this.#servers.followersOf(user)
+  }
+
+  /** May anybody here see the user of another server? Else nothing of them is to be kept. */
+  isInSight(user: UserNum): boolean {
+    return this.#servers.isInSight(user)
   }
 
   /** What is new for the viewer since a position: at most one entry a user, in stream order (P-082, P-083, P-087). */
@@ -163,32 +221,40 @@ export class Engine {
   /** All that the engine knows, as text: equal histories give equal digests. */
   digest(): string {
     const users = this.#users.map((user, num) => [user ?? null, this.#deadlines.get(num)])
-    return JSON.stringify({ head: this.head, users, interest: this.#interest })
+    return JSON.stringify({ head: this.head, users, interest: this.#interest, servers: this.#servers })
   }
 
   #perform(command: Command, now: Millis): void {
     switch (command.kind) {
       case 'user.restored':
-        return this.#user(command.user).restore(command.record)
+        return this.#known(command.user).restore(command.record)
+      case 'user.remote':
+        return this.#servers.declare(command.user, command.server)
+      case 'remote.pushed':
+        return this.#push(command.user, command.presence, now)
+      case 'server.polled':
+        this.#servers.poll(command.server, command.user, command.wanted)
+        return this.#watchOver(command.user, now)
+      case 'server.speaks-lists':
+        return this.#servers.speaksLists(command.server)
       case 'room.excluded':
         return this.#interest.exclude(command.room)
       case 'room.joined':
-        return this.#wakeAll(this.#interest.join(command.room, command.user, this.#take))
+        return this.#join(command.room, command.user, now)
       case 'room.left':
-        return this.#wakeAll(this.#interest.leave(command.room, command.user, this.#take))
+        return this.#leave(command.room, command.user, now)
       case 'grant.given':
-        return this.#wakeAll(this.#interest.grant(command.observer, command.observed, this.#take))
+        this.#wakeAll(this.#interest.grant(command.observer, command.observed, this.#take))
+        return this.#isRestoring
+          ? undefined
+          : this.#crossings.granted(command.observer, command.observed, now)
       case 'grant.removed':
-        return this.#wakeAll(this.#interest.revoke(command.observer, command.observed, this.#take))
+        this.#wakeAll(this.#interest.revoke(command.observer, command.observed, this.#take))
+        return this.#crossings.revoked(command.observer, command.observed)
       case 'ignores.set':
-        return this.#wakeAll(this.#interest.ignore(command.user, command.ignored, this.#take))
+        return this.#ignore(command.user, command.ignored)
       case 'profile.changed':
-        return this.#change(
-          command.user,
-          now,
-          (user) => command.device !== null && user.act(command.device, now),
-          true,
-        )
+        return this.#rename(command.user, command.device, now)
       case 'user.registered':
         return this.#change(command.user, now, (user) => user.act(null, now))
       case 'user.deactivated':
@@ -214,21 +280,86 @@ export class Engine {
     }
   }
 
-  #change(num: UserNum, now: Millis, change: (user: User) => unknown, isProfileChanged = false): void {
-    const user = this.#user(num)
+  #join(num: RoomNum, user: UserNum, now: Millis): void {
+    if (this.#interest.room(num)?.members.has(user) === true) return
+    this.#wakeAll(this.#interest.join(num, user, this.#take))
+    const room = must(this.#interest.room(num), 'the room that was joined')
+    if (!this.#isRestoring) this.#crossings.joined(room, user, now)
+  }
+
+  #leave(num: RoomNum, user: UserNum, now: Millis): void {
+    const room = this.#interest.room(num)
+    if (room === null || !room.members.has(user)) return
+    const wasOpen = this.#interest.counts(room)
+    this.#wakeAll(this.#interest.leave(num, user, this.#take))
+    this.#crossings.left(room, user, wasOpen, now)
+  }
+
+  #ignore(user: UserNum, list: readonly UserNum[]): void {
+    const before = [...this.#interest.ties(user).ignored.keys()]
+    this.#wakeAll(this.#interest.ignore(user, list, this.#take))
+    if (!this.#policy.hideFromIgnored || this.#isRestoring) return
+    const audience = this.#servers.audienceOf(user)
+    for (const other of before) {
+      const server = this.#servers.of(other)
+      if (server !== null && audience.has(server) && !this.#interest.ignores(user, other))
+        this.#outcome.push(server, user)
+    }
+  }
+
+  #rename(num: UserNum, device: DeviceNum | null, now: Millis): void {
+    const user = this.#known(num)
+    user.passTime(now)
+    if (user instanceof User && device !== null) user.act(device, now)
+    this.#publish(num, user, now, true)
+  }
+
+  #push(num: UserNum, presence: RemotePresence, now: Millis): void {
+    const user = this.#known(num)
+    assert(user instanceof RemoteUser, 'presence is pushed of users of other servers')
+    user.push(presence, now)
+    this.#publish(num, user, now, false)
+  }
+
+  #change(num: UserNum, now: Millis, change: (user: User) => unknown): void {
+    const user = this.#known(num)
+    assert(user instanceof User, 'a user of another server has no devices here')
     user.passTime(now)
     change(user)
-    this.#publish(num, user, now, isProfileChanged)
+    this.#publish(num, user, now, false)
   }
 
   #settle(num: UserNum, now: Millis): void {
-    const user = this.#user(num)
+    const user = this.#known(num)
     user.passTime(now)
     this.#publish(num, user, now, false)
   }
 
+  /** The audience of our user is another: the pings begin or end. */
+  #watchOver(num: UserNum, now: Millis): void {
+    if (!this.#isRestoring && this.#users[num] !== undefined) this.#settle(num, now)
+  }
+
   /** Compares what is true with what was told, and tells the difference to whom it concerns; everything ends here. */
-  #publish(num: UserNum, user: User, now: Millis, isProfileChanged: boolean): void {
+  #publish(num: UserNum, user: User | RemoteUser, now: Millis, isProfileChanged: boolean): void {
+    if (user instanceof RemoteUser) this.#publishRemote(num, user, now, isProfileChanged)
+    else this.#publishLocal(num, user, now, isProfileChanged)
+    const next = Math.min(user.nextChangeAt(now), this.#pings.dueTs(num))
+    if (next === Infinity) this.#deadlines.clear(num)
+    else this.#deadlines.set(num, next)
+  }
+
+  #publishRemote(num: UserNum, user: RemoteUser, now: Millis, isProfileChanged: boolean): void {
+    const face = user.face()
+    const reason = notifyReason(user.heard, face, isProfileChanged, this.#policy)
+    if (reason !== null) {
+      user.heard = face
+      this.#tell(num, reason, null)
+    }
+    this.#write(num, user, now)
+  }
+
+  #publishLocal(num: UserNum, user: User, now: Millis, isProfileChanged: boolean): void {
     const face = user.face(now)
     const own = user.ownFace(now)
     const reason = notifyReason(user.heard, face, isProfileChanged, this.#policy)
@@ -240,52 +371,83 @@ export class Engine {
     }
     if (reason !== null) user.heard = face
     this.#write(num, user, now)
-    this.#interest.listen(num, user.isListening(now))
-    const next = user.nextChangeAt(now)
-    if (next === Infinity) this.#deadlines.clear(num)
-    else this.#deadlines.set(num, next)
+    this.#listen(num, user.isListening(now))
+    this.#pings.keep(num, face.state !== 'offline' && this.#servers.hasAudience(num), now)
+    const isPinged = this.#pings.take(num, now)
+    if (reason !== null || isPinged) this.#tellServers(num)
+  }
+
+  #listen(num: UserNum, isListening: boolean): void {
+    if (this.#interest.ties(num).isListening === isListening) return
+    this.#interest.listen(num, isListening)
+    this.#crossings.listened(num)
   }
 
   /** `reason` for others, `ownReason` for the user's own devices, who know more; not both are null. */
   #tell(num: UserNum, reason: NotifyReason | null, ownReason: NotifyReason | null): void {
     const seq = this.#log.publish(num, reason === null)
-    this.#published.push({ user: num, seq, reason })
+    this.#outcome.publish({ user: num, seq, reason })
     if (isUrgent(reason) || isUrgent(ownReason)) this.#wakeAll([num])
     if (isUrgent(reason)) this.#wakeAll(this.#interest.watchers(num))
   }
 
-  #write(num: UserNum, user: User, now: Millis): void {
+  #tellServers(num: UserNum): void {
+    for (const server of this.#servers.audienceOf(num)) this.#outcome.push(server, num)
+  }
+
+  #forget(num: UserNum): void {
+    this.#users[num] = undefined
+    this.#deadlines.clear(num)
+    this.#outcome.forget(num)
+  }
+
+  #write(num: UserNum, user: User | RemoteUser, now: Millis): void {
     const record = user.record(now)
     if (user.written !== null && !isWorthWriting(user.written, record)) return
     user.written = record
-    this.#writes.push({ user: num, record })
+    this.#outcome.write(num, record)
   }
 
   #wakeAll(users: Iterable<UserNum>): void {
-    for (const user of users) if (this.#interest.ties(user).isListening) this.#wakes.add(user)
+    for (const user of users) if (this.#interest.ties(user).isListening) this.#outcome.wake(user)
   }
 
   /** The next number of the stream; before the start nothing takes one. */
   readonly #take = (): number => (this.#isRestoring ? 0 : this.#log.take())
 
   #takeEffects(): Effects {
-    const effects = { wakes: [...this.#wakes], writes: this.#writes, published: this.#published }
-    this.#wakes = new Set()
-    this.#writes = []
-    this.#published = []
+    const effects = this.#outcome.effects()
+    this.#outcome = new Outcome()
     return effects
   }
 
-  #user(num: UserNum): User {
-    return (this.#users[num] ??= new User(this.#policy))
+  #known(num: UserNum): User | RemoteUser {
+    const known = this.#users[num]
+    if (known !== undefined) return known
+    const server = this.#servers.of(num)
+    return (this.#users[num] =
+      server === null ? new User(this.#policy) : new RemoteUser(this.#servers.peer(server)))
   }
 
   /** What the viewer is shown of the user at a place of the stream; `offline` and nothing else where they may not see. */
   #shown(viewer: UserNum, num: UserNum, seq: number, now: Millis, visible: boolean): PresenceView {
     const user = this.#users[num]
     if (user === undefined || !visible) return { user: num, ...OFFLINE_FACE, hidden: false, seq, visible }
-    const face = viewer === num ? user.ownFace(now) : { ...user.face(now), hidden: false }
+    const isOwn = viewer === num && user instanceof User
+    const face = isOwn ? user.ownFace(now) : { ...user.face(now), hidden: false }
     return { user: num, ...face, seq, visible }
+  }
+
+  /** Who was gone for long and left no text is no news to a server that hears of them for the first time. */
+  #isWorthIntroducing(num: UserNum, now: Millis): boolean {
+    const user = this.#users[num]
+    if (user === undefined) return false
+    const { state, statusMsg, lastActiveTs } = user.heard
+    return (
+      state !== 'offline' ||
+      statusMsg !== null ||
+      (lastActiveTs ?? -Infinity) > now - this.#policy.offlineCutoffMs
+    )
   }
 
   /**
@@ -314,7 +476,10 @@ function isWorthWriting(written: PresenceRecord, record: PresenceRecord): boolea
   )
     return true
   if (hidden !== written.hidden || hiddenBy !== written.hiddenBy) return true
-  return Math.abs((record.lastActiveTs ?? 0) - (written.lastActiveTs ?? 0)) >= ACTIVITY_WRITE_MIN_MS
+  return (
+    Math.abs((record.lastActiveTs ?? 0) - (written.lastActiveTs ?? 0)) >= ACTIVITY_WRITE_MIN_MS ||
+    Math.abs((record.refreshedTs ?? 0) - (written.refreshedTs ?? 0)) >= ACTIVITY_WRITE_MIN_MS
+  )
 }
 
 /** In stream order, those of one place by user, beginning behind the position. */

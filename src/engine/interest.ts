@@ -1,5 +1,5 @@
 import { RecentLog } from '../base/recent-log.ts'
-import type { PresencePolicy, RoomNum, UserNum } from './types.ts'
+import type { PresencePolicy, RoomNum, ServerNum, UserNum } from './types.ts'
 
 /** Departures a room remembers, for clients that were away; who was away longer keeps a dot that no longer changes. */
 const ROOM_DEPARTURES_MAX = 1_024
@@ -24,6 +24,8 @@ export interface Room {
   readonly members: Map<UserNum, number>
   /** Those of them who have a stream open, or had one less than a grace ago. */
   readonly listeners: Set<UserNum>
+  /** Those of other servers, by server; never an empty set. */
+  readonly guests: Map<ServerNum, Set<UserNum>>
   readonly joins: RecentLog<{ readonly user: UserNum; readonly seq: number }>
   readonly departures: RecentLog<Departure>
   isExcluded: boolean
@@ -45,6 +47,8 @@ export interface Ties {
   /** A grant or an ignore list, of either, changed whether this user is shown the other. */
   readonly turns: RecentLog<Turn>
   isListening: boolean
+  /** The user's server; null: this one. */
+  server: ServerNum | null
 }
 
 export interface Turn {
@@ -78,6 +82,11 @@ export class Interest {
     let ties = this.#ties[user]
     if (ties === undefined) this.#ties[user] = ties = newTies()
     return ties
+  }
+
+  /** Null: nobody is in it. */
+  room(num: RoomNum): Room | null {
+    return this.#rooms.get(num) ?? null
   }
 
   /** May the viewer see the user (P-146, P-147)? The viewer's own ignore list is another matter: see `isShown`. */
@@ -172,6 +181,7 @@ export class Interest {
     const ties = this.ties(user)
     ties.rooms.set(num, room)
     if (ties.isListening) room.listeners.add(user)
+    if (ties.server !== null) addGuest(room, user, ties.server)
     if (!wasOpen) return []
     if (!this.counts(room)) {
       room.closedSeq = seq
@@ -191,6 +201,7 @@ export class Interest {
     room.listeners.delete(user)
     const ties = this.ties(user)
     ties.rooms.delete(num)
+    if (ties.server !== null) removeGuest(room, user, ties.server)
     if (room.isExcluded) return []
     if (room.members.size === 0) this.#rooms.delete(num)
     const seq = take()
@@ -319,10 +330,23 @@ export class Interest {
   }
 }
 
+function addGuest({ guests }: Room, user: UserNum, server: ServerNum): void {
+  const users = guests.get(server)
+  if (users === undefined) guests.set(server, new Set([user]))
+  else users.add(user)
+}
+
+function removeGuest({ guests }: Room, user: UserNum, server: ServerNum): void {
+  const users = guests.get(server)
+  users?.delete(user)
+  if (users?.size === 0) guests.delete(server)
+}
+
 function newRoom(): Room {
   return {
     members: new Map(),
     listeners: new Set(),
+    guests: new Map(),
     joins: new RecentLog(ROOM_JOINS_MAX),
     departures: new RecentLog(ROOM_DEPARTURES_MAX),
     isExcluded: false,
@@ -340,5 +364,6 @@ function newTies(): Ties {
     ignored: NOBODY,
     turns: new RecentLog(USER_TURNS_MAX),
     isListening: false,
+    server: null,
   }
 }

@@ -10,6 +10,9 @@ export type RoomNum = Brand<number, 'RoomNum'>
 /** Unique over all users: one number is one login session of one user. */
 export type DeviceNum = Brand<number, 'DeviceNum'>
 
+/** A Matrix server other than this one. */
+export type ServerNum = Brand<number, 'ServerNum'>
+
 /** Who made a device's state: the server from streams and timers, or the user by PUT. */
 export type StateSource = 'auto' | 'manual'
 
@@ -46,6 +49,17 @@ export interface PresenceRecord {
   readonly hiddenBy: DeviceNum | null
   /** As last told: whoever was told `true` is owed the `false`. */
   readonly currentlyActive: boolean
+  /** When the user's server last said so; null for users of this server. */
+  readonly refreshedTs: Millis | null
+}
+
+/** What another server says of one of its users: all there is to know, not a difference (PRESENCE-SPEC §5.4). */
+export interface RemotePresence {
+  readonly state: PresenceState
+  readonly statusMsg: string | null
+  /** Null: not said, the time known before stays. */
+  readonly lastActiveTs: Millis | null
+  readonly currentlyActive: boolean
 }
 
 /** Why watchers hear of a change (PRESENCE-SPEC §4.5), strongest first. */
@@ -64,6 +78,12 @@ export interface PresencePolicy {
   readonly maxRoomMembers: number
   /** Does a user who ignores someone also hide from them (`presence.hide_from_ignored`)? */
   readonly hideFromIgnored: boolean
+  /** Other servers are told of users who stay as they are, but not offline, this often; Infinity: never (P-196). */
+  readonly pingIntervalMs: Millis
+  /** A user of another server of whom nothing was heard for this long is offline (P-197). */
+  readonly remoteTimeoutMs: Millis
+  /** The same of servers that speak presence lists, whose watchdogs take the place of pings (PRESENCE-SPEC §5.7). */
+  readonly listPeerTimeoutMs: Millis
 }
 
 /**

@@ -138,7 +138,7 @@ export class User {
 
   /** What has to survive a restart. */
   record(now: Millis): PresenceRecord {
-    return { ...this.#truth(now), hidden: this.#isHidden, hiddenBy: this.#hiddenBy }
+    return { ...this.#truth(now), hidden: this.#isHidden, hiddenBy: this.#hiddenBy, refreshedTs: null }
   }
 
   deviceState(num: DeviceNum): PresenceState | null {

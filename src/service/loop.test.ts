@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { ManualClock } from '../../test/support/manual-clock.ts'
 import { Engine } from '../engine/engine.ts'
-import { NO_EFFECTS } from '../engine/effects.ts'
+import { Outcome } from '../engine/effects.ts'
 import type { PresencePolicy } from '../engine/types.ts'
-import type { DeviceId, RoomId, UserId } from '../matrix/ids.ts'
+import type { DeviceId, RoomId, ServerName, UserId } from '../matrix/ids.ts'
 import type { Log } from '../ports/log.ts'
 import type { Row } from '../ports/store.ts'
 import { createLoop, type LoopDeps, type SeeOptions } from './loop.ts'
@@ -18,6 +18,9 @@ const POLICY: PresencePolicy = {
   offlineCutoffMs: 7 * 24 * 60 * MINUTE,
   maxRoomMembers: 0,
   hideFromIgnored: false,
+  pingIntervalMs: 25 * MINUTE,
+  remoteTimeoutMs: 30 * MINUTE,
+  listPeerTimeoutMs: 65 * MINUTE,
 }
 const ALICE = '@alice:home.example' as UserId
 const BOB = '@bob:home.example' as UserId
@@ -31,6 +34,10 @@ function world(over: Partial<LoopDeps> = {}) {
   const rows: Row<'presence'>[] = []
   const urgent: boolean[] = []
   const woken: UserId[] = []
+  const dropped: UserId[] = []
+  const sighted: UserId[] = []
+  const pushed: string[] = []
+  const polls: string[] = []
   const errors: string[] = []
   const note = (_: unknown, message: string): void => void errors.push(message)
   const log: Log = { debug: note, info: note, warn: note, error: note }
@@ -43,12 +50,21 @@ function world(over: Partial<LoopDeps> = {}) {
         rows.push(row)
         urgent.push(isPublished)
       },
+      drop: (userId) => void dropped.push(userId),
     },
     wakeups: { users: (userIds) => void woken.push(...userIds) },
     log,
+    serverName: 'home.example' as ServerName,
+    destinations: {
+      offerPresence: (server, userIds) =>
+        void pushed.push(...[...userIds].map((userId) => `${server} ${userId}`)),
+      offerPolls: (server, { poll, unpoll }) =>
+        void polls.push(`${server} +${poll.join()} -${unpoll.join()}`),
+    },
+    onSighted: (userId) => void sighted.push(userId),
     ...over,
   })
-  return { clock, rows, urgent, woken, errors, loop }
+  return { clock, rows, urgent, woken, dropped, sighted, pushed, polls, errors, loop }
 }
 
 /** Alice and Bob in one room; Bob listens without being there himself. */
@@ -242,13 +258,13 @@ describe('time', () => {
     const engine = {
       head: 0,
       horizon: 0,
-      begin: () => NO_EFFECTS,
-      apply: () => NO_EFFECTS,
+      begin: () => new Outcome().effects(),
+      apply: () => new Outcome().effects(),
       nextDeadline: () => 1,
       deadlineBound: 1,
       tick: () => {
         if (fails) throw new Error('a bug')
-        return NO_EFFECTS
+        return new Outcome().effects()
       },
     } as unknown as Engine
     const { clock, loop, errors } = world({ engine })

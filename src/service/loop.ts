@@ -1,17 +1,21 @@
 import type { Clock, Millis, Timer } from '../base/clock.ts'
 import { Interner } from '../base/interner.ts'
 import type { Command, StreamPresence } from '../engine/commands.ts'
-import type { Effects, PresenceWrite } from '../engine/effects.ts'
+import type { Effects, PollTurn, PresenceWrite } from '../engine/effects.ts'
 import type { Engine } from '../engine/engine.ts'
+import type { Face } from '../engine/notify.ts'
 import type {
   DeviceNum,
   PresencePosition,
   PresenceState,
   PresenceView,
+  RemotePresence,
   RoomNum,
+  ServerNum,
   UserNum,
 } from '../engine/types.ts'
-import type { DeviceId, RoomId, UserId } from '../matrix/ids.ts'
+import { serverOf, type DeviceId, type RoomId, type ServerName, type UserId } from '../matrix/ids.ts'
+import type { Destinations } from '../ports/destinations.ts'
 import type { Log } from '../ports/log.ts'
 import type { Row } from '../ports/store.ts'
 import type { PresenceReport, PresenceSubmit } from '../ports/submit.ts'
@@ -68,6 +72,29 @@ export interface Loop extends PresenceSubmit {
   read(viewer: UserId, since: PresencePosition, options: SeeOptions): SeenDelta
   /** What the viewer may see of the user, null if nothing; a user never heard of is not visible either. */
   view(viewer: UserId, userId: UserId): PresenceView | null
+  /**
+   * What another server said of one of its users; false if nobody here may see them: then nothing was kept. The time is ours
+   * to compute, from the age that was said.
+   */
+  pushed(userId: UserId, presence: RemotePresence): boolean
+  /** A name or avatar of another server's user became known, or another. */
+  remoteProfileChanged(userId: UserId): void
+  /** What others may be shown of our user now; whoever they are: ask `serverSees` first. */
+  published(userId: UserId): Face
+  /** May any user of the server see our user? */
+  serverSees(server: ServerName, userId: UserId): boolean
+  /** Our users whom the server may see. */
+  visibleToServer(server: ServerName): UserId[]
+  /** Our users whom the server follows by grants, unless it said `unpoll`. */
+  followedBy(server: ServerName): UserId[]
+  /** Users of the server whom connected users of ours follow by grants: those whom we poll. */
+  followedAt(server: ServerName): UserId[]
+  /** Our connected users who follow the user of another server by a grant. */
+  followersOf(userId: UserId): UserId[]
+  /** The server said `poll` (wanted) or `unpoll` of our user; also at start, after the grants. */
+  polled(server: ServerName, userId: UserId, wanted: boolean): void
+  /** The server speaks presence lists: its users expire later. */
+  peerSpeaksLists(server: ServerName): void
   /** The newest place in the presence stream. */
   readonly head: number
   /** Positions before this one cannot be read on from. */
@@ -81,9 +108,14 @@ export interface LoopDeps {
   readonly enabled: boolean
   readonly engine: Engine
   readonly clock: Clock
-  readonly persist: Pick<Persist, 'add'>
+  readonly persist: Pick<Persist, 'add' | 'drop'>
   readonly wakeups: Pick<Wake, 'users'>
   readonly log: Log
+  /** This server; users of any other are remote. */
+  readonly serverName: ServerName
+  readonly destinations: Pick<Destinations, 'offerPresence' | 'offerPolls'>
+  /** A user of another server came into somebody's sight, and nothing is known of them. */
+  readonly onSighted: (userId: UserId) => void
 }
 
 /** Deadlines closer together than this are served by one tick; §4.4 allows five seconds. */
@@ -104,6 +136,10 @@ class PresenceLoop implements Loop {
   readonly #persist: LoopDeps['persist']
   readonly #wakeups: LoopDeps['wakeups']
   readonly #log: Log
+  readonly #serverName: ServerName
+  readonly #destinations: LoopDeps['destinations']
+  readonly #onSighted: LoopDeps['onSighted']
+  readonly #servers = new Interner<ServerName, ServerNum>()
   readonly #users = new Interner<UserId, UserNum>()
   readonly #rooms = new Interner<RoomId, RoomNum>()
   readonly #devices = new DeviceNumbers()
@@ -112,13 +148,16 @@ class PresenceLoop implements Loop {
   #lastTickTs: Millis = 0
   #isStopped = false
 
-  constructor({ enabled, engine, clock, persist, wakeups, log }: LoopDeps) {
-    this.#enabled = enabled
-    this.#engine = engine
-    this.#clock = clock
-    this.#persist = persist
-    this.#wakeups = wakeups
-    this.#log = log
+  constructor(deps: LoopDeps) {
+    this.#enabled = deps.enabled
+    this.#engine = deps.engine
+    this.#clock = deps.clock
+    this.#persist = deps.persist
+    this.#wakeups = deps.wakeups
+    this.#log = deps.log
+    this.#serverName = deps.serverName
+    this.#destinations = deps.destinations
+    this.#onSighted = deps.onSighted
   }
 
   get head(): number {
@@ -139,8 +178,9 @@ class PresenceLoop implements Loop {
         hidden: row.hidden === 1,
         hiddenBy,
         currentlyActive: row.currentlyActive === 1,
+        refreshedTs: row.refreshedTs,
       }
-      this.#apply({ kind: 'user.restored', user: this.#users.intern(row.userId), record })
+      this.#apply({ kind: 'user.restored', user: this.#user(row.userId), record })
     }
   }
 
@@ -156,13 +196,13 @@ class PresenceLoop implements Loop {
   report(userId: UserId, deviceId: DeviceId, { presence, status }: PresenceReport): void {
     if (!this.#enabled) return
     const device = this.#devices.intern(userId, deviceId)
-    this.#apply({ kind: 'device.reported', user: this.#users.intern(userId), device, presence, status })
+    this.#apply({ kind: 'device.reported', user: this.#user(userId), device, presence, status })
   }
 
   openStream(userId: UserId, deviceId: DeviceId, presence: StreamPresence): () => void {
     if (!this.#enabled) return NOTHING
     const stream = {
-      user: this.#users.intern(userId),
+      user: this.#user(userId),
       device: this.#devices.intern(userId, deviceId),
       presence,
     }
@@ -172,46 +212,46 @@ class PresenceLoop implements Loop {
 
   registered(userId: UserId): void {
     if (!this.#enabled) return
-    this.#apply({ kind: 'user.registered', user: this.#users.intern(userId) })
+    this.#apply({ kind: 'user.registered', user: this.#user(userId) })
   }
 
   deactivated(userId: UserId): void {
-    this.#apply({ kind: 'user.deactivated', user: this.#users.intern(userId) })
+    this.#apply({ kind: 'user.deactivated', user: this.#user(userId) })
     this.#devices.forgetAll(userId)
   }
 
   acted(userId: UserId, deviceId: DeviceId): void {
     if (!this.#enabled) return
     const device = this.#devices.intern(userId, deviceId)
-    this.#apply({ kind: 'device.acted', user: this.#users.intern(userId), device })
+    this.#apply({ kind: 'device.acted', user: this.#user(userId), device })
   }
 
   deviceRemoved(userId: UserId, deviceId: DeviceId): void {
     const device = this.#devices.find(userId, deviceId)
     if (device === null) return
-    this.#apply({ kind: 'device.removed', user: this.#users.intern(userId), device })
+    this.#apply({ kind: 'device.removed', user: this.#user(userId), device })
     this.#devices.forget(userId, deviceId)
   }
 
   profileChanged(userId: UserId, deviceId: DeviceId | null): void {
     if (!this.#enabled) return
     const device: DeviceNum | null = deviceId === null ? null : this.#devices.intern(userId, deviceId)
-    this.#apply({ kind: 'profile.changed', user: this.#users.intern(userId), device })
+    this.#apply({ kind: 'profile.changed', user: this.#user(userId), device })
   }
 
   joined(roomId: RoomId, userId: UserId): void {
     const room = this.#rooms.intern(roomId)
-    this.#apply({ kind: 'room.joined', room, user: this.#users.intern(userId) })
+    this.#apply({ kind: 'room.joined', room, user: this.#user(userId) })
   }
 
   left(roomId: RoomId, userId: UserId): void {
     const room = this.#rooms.intern(roomId)
-    this.#apply({ kind: 'room.left', room, user: this.#users.intern(userId) })
+    this.#apply({ kind: 'room.left', room, user: this.#user(userId) })
   }
 
   ignores(userId: UserId, ignored: readonly UserId[]): void {
-    const user = this.#users.intern(userId)
-    this.#apply({ kind: 'ignores.set', user, ignored: ignored.map((other) => this.#users.intern(other)) })
+    const user = this.#user(userId)
+    this.#apply({ kind: 'ignores.set', user, ignored: ignored.map((other) => this.#user(other)) })
   }
 
   granted(observer: UserId, observed: UserId): void {
@@ -240,7 +280,7 @@ class PresenceLoop implements Loop {
       return { entries: [], position: since }
     const accepts = (user: UserNum): boolean => options.accepts(this.#users.text(user))
     const { entries, position } = this.#engine.read(
-      this.#users.intern(viewer),
+      this.#user(viewer),
       since,
       { ...options, accepts },
       this.#clock.now(),
@@ -254,6 +294,59 @@ class PresenceLoop implements Loop {
     return observer === null || user === null ? null : this.#engine.view(observer, user, this.#clock.now())
   }
 
+  pushed(userId: UserId, presence: RemotePresence): boolean {
+    const user = this.#users.find(userId)
+    if (user === null || !this.#engine.isInSight(user)) return false
+    this.#apply({ kind: 'remote.pushed', user, presence })
+    return true
+  }
+
+  remoteProfileChanged(userId: UserId): void {
+    const user = this.#users.find(userId)
+    if (user === null || !this.#engine.isInSight(user)) return
+    this.#apply({ kind: 'profile.changed', user, device: null })
+  }
+
+  published(userId: UserId): Face {
+    return this.#engine.published(this.#user(userId), this.#clock.now())
+  }
+
+  serverSees(server: ServerName, userId: UserId): boolean {
+    const user = this.#users.find(userId)
+    const viewer = this.#servers.find(server)
+    return user !== null && viewer !== null && this.#engine.serverSees(viewer, user)
+  }
+
+  visibleToServer(server: ServerName): UserId[] {
+    return this.#usersOf(server, (num) => this.#engine.visibleToServer(num))
+  }
+
+  followedBy(server: ServerName): UserId[] {
+    return this.#usersOf(server, (num) => this.#engine.followedBy(num))
+  }
+
+  followedAt(server: ServerName): UserId[] {
+    return this.#usersOf(server, (num) => this.#engine.followedAt(num))
+  }
+
+  followersOf(userId: UserId): UserId[] {
+    const user = this.#users.find(userId)
+    return user === null ? [] : this.#engine.followersOf(user).map((num) => this.#users.text(num))
+  }
+
+  polled(server: ServerName, userId: UserId, wanted: boolean): void {
+    this.#apply({
+      kind: 'server.polled',
+      server: this.#servers.intern(server),
+      user: this.#user(userId),
+      wanted,
+    })
+  }
+
+  peerSpeaksLists(server: ServerName): void {
+    this.#apply({ kind: 'server.speaks-lists', server: this.#servers.intern(server) })
+  }
+
   stop(): void {
     this.#isStopped = true
     this.#timer?.cancel()
@@ -261,7 +354,23 @@ class PresenceLoop implements Loop {
   }
 
   #pair(observer: UserId, observed: UserId): { readonly observer: UserNum; readonly observed: UserNum } {
-    return { observer: this.#users.intern(observer), observed: this.#users.intern(observed) }
+    return { observer: this.#user(observer), observed: this.#user(observed) }
+  }
+
+  /** The user's number; the engine hears of whose server they are before anything else. */
+  #user(userId: UserId): UserNum {
+    const known = this.#users.find(userId)
+    if (known !== null) return known
+    const user = this.#users.intern(userId)
+    const server = serverOf(userId)
+    if (server !== this.#serverName)
+      this.#apply({ kind: 'user.remote', user, server: this.#servers.intern(server) })
+    return user
+  }
+
+  #usersOf(server: ServerName, list: (num: ServerNum) => UserNum[]): UserId[] {
+    const num = this.#servers.find(server)
+    return num === null ? [] : list(num).map((user) => this.#users.text(user))
   }
 
   #apply(command: Command): void {
@@ -274,11 +383,33 @@ class PresenceLoop implements Loop {
   #perform(effects: Effects): void {
     const published = new Set(effects.published.map(({ user }) => user))
     for (const write of effects.writes) this.#persist.add(this.#row(write), published.has(write.user))
+    for (const user of effects.forgotten) this.#persist.drop(this.#users.text(user))
+    for (const { server, users } of effects.pushes)
+      this.#destinations.offerPresence(
+        this.#servers.text(server),
+        users.map((user) => this.#users.text(user)),
+      )
+    this.#poll(effects.polls)
+    for (const user of effects.sighted) this.#onSighted(this.#users.text(user))
     if (effects.wakes.length === 0) return
     this.#wakeups.users(
       effects.wakes.map((user) => this.#users.text(user)),
       'presence',
     )
+  }
+
+  /** One offer a server. */
+  #poll(polls: readonly PollTurn[]): void {
+    if (polls.length === 0) return
+    const changes = new Map<ServerName, { poll: UserId[]; unpoll: UserId[] }>()
+    for (const { user, wanted } of polls) {
+      const userId = this.#users.text(user)
+      const server = serverOf(userId)
+      const change = changes.get(server) ?? { poll: [], unpoll: [] }
+      changes.set(server, change)
+      change[wanted ? 'poll' : 'unpoll'].push(userId)
+    }
+    for (const [server, change] of changes) this.#destinations.offerPolls(server, change)
   }
 
   #row({ user, record }: PresenceWrite): Row<'presence'> {
@@ -290,7 +421,7 @@ class PresenceLoop implements Loop {
       hidden: record.hidden ? 1 : 0,
       hiddenBy: record.hiddenBy === null ? null : this.#devices.id(record.hiddenBy),
       currentlyActive: record.currentlyActive ? 1 : 0,
-      refreshedTs: null,
+      refreshedTs: record.refreshedTs,
     }
   }
 

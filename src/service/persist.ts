@@ -48,6 +48,8 @@ export const PUBLISHED_INTERVAL_MS = 1_000
 export interface Persist {
   /** `isPublished`: others were told, so it waits for `PUBLISHED_INTERVAL_MS` at most, else for `intervalMs`. */
   add(row: PresenceRow, isPublished: boolean): void
+  /** Nothing of the user is to be kept. */
+  drop(userId: UserId): void
   /** Resolves when everything added so far is durable; rejects if the store failed (the rows are tried again). */
   flush(): Promise<void>
   /** Flushes and marks the shutdown as clean. Nothing may be added afterwards. */
@@ -68,9 +70,13 @@ export function createPersist(deps: PersistDeps): Persist {
   return new WriteBehind(deps)
 }
 
+/** A user's newest row; null: none is to be kept. */
+type Dirty = readonly [UserId, PresenceRow | null]
+
 class WriteBehind implements Persist {
   readonly #deps: PersistDeps
-  #dirty = new Map<UserId, PresenceRow>()
+  /** Null: to be dropped. */
+  #dirty = new Map<UserId, PresenceRow | null>()
   #timer: Timer | null = null
   #timerDue: Millis = 0
   /** The flush that runs; never rejects. */
@@ -86,6 +92,11 @@ class WriteBehind implements Persist {
     this.#dirty.set(row.userId, row)
     const { intervalMs } = this.#deps
     this.#arm(isPublished ? Math.min(PUBLISHED_INTERVAL_MS, intervalMs) : intervalMs)
+  }
+
+  drop(userId: UserId): void {
+    this.#dirty.set(userId, null)
+    this.#arm(this.#deps.intervalMs)
   }
 
   flush(): Promise<void> {
@@ -107,7 +118,7 @@ class WriteBehind implements Persist {
 
   async #write(): Promise<void> {
     this.#disarm()
-    const rows = [...this.#dirty.values()]
+    const rows = [...this.#dirty]
     this.#dirty = new Map()
     for (let at = 0; at < rows.length; at += ROWS_PER_COMMIT) {
       try {
@@ -119,15 +130,17 @@ class WriteBehind implements Persist {
     }
   }
 
-  #commit(rows: readonly PresenceRow[]): Promise<void> {
+  #commit(rows: readonly Dirty[]): Promise<void> {
     const { store, head } = this.#deps
-    const writes = rows.map((row): Write => ({ put: 'presence', row }))
+    const writes = rows.map(([userId, row]): Write =>
+      row === null ? { drop: 'presence', where: { userId } } : { put: 'presence', row },
+    )
     return store.commit([...writes, meta(SEQ, String(head()))])
   }
 
   /** Newer rows of the same users win. */
-  #putBack(rows: readonly PresenceRow[]): void {
-    for (const row of rows) if (!this.#dirty.has(row.userId)) this.#dirty.set(row.userId, row)
+  #putBack(rows: readonly Dirty[]): void {
+    for (const [userId, row] of rows) if (!this.#dirty.has(userId)) this.#dirty.set(userId, row)
     this.#arm(PUBLISHED_INTERVAL_MS)
   }
 

@@ -30,6 +30,9 @@ export const POLICY: PresencePolicy = {
   offlineCutoffMs: 7 * DAY,
   maxRoomMembers: 0,
   hideFromIgnored: false,
+  pingIntervalMs: 25 * MINUTE,
+  remoteTimeoutMs: 30 * MINUTE,
+  listPeerTimeoutMs: 65 * MINUTE,
 }
 
 /** Effects with names in place of numbers. */
@@ -130,7 +133,7 @@ export class EngineKit {
 
   restored(user: string, record: Partial<PresenceRecord>): Told {
     const nothing = { state: 'offline', statusMsg: null, lastActiveTs: null, hidden: false } as const
-    const whole = { ...nothing, hiddenBy: null, currentlyActive: false, ...record }
+    const whole = { ...nothing, hiddenBy: null, currentlyActive: false, refreshedTs: null, ...record }
     this.records.set(this.user(user), whole)
     return this.apply({ kind: 'user.restored', user: this.user(user), record: whole })
   }

@@ -85,6 +85,10 @@ export class PresenceModel {
         return
       case 'user.restored':
       case 'room.excluded':
+      case 'user.remote':
+      case 'remote.pushed':
+      case 'server.polled':
+      case 'server.speaks-lists':
         throw new Error('not part of these histories')
       case 'user.registered':
       case 'user.deactivated':
@@ -162,13 +166,30 @@ export class PresenceModel {
   record(num: number): PresenceRecord {
     const { state, statusMsg, lastActiveTs, currentlyActive } = this.truth(num)
     const { isHidden: hidden, hiddenBy } = this.#user(num)
-    return { state, statusMsg, lastActiveTs, currentlyActive, hidden, hiddenBy: hiddenBy as DeviceNum | null }
+    return {
+      state,
+      statusMsg,
+      lastActiveTs,
+      currentlyActive,
+      hidden,
+      hiddenBy: hiddenBy as DeviceNum | null,
+      refreshedTs: null,
+    }
   }
 
   #change(
     command: Exclude<
       Command,
-      { kind: `room.${string}` | `grant.${string}` | 'ignores.set' | 'user.restored' }
+      {
+        kind:
+          | `room.${string}`
+          | `grant.${string}`
+          | `server.${string}`
+          | 'ignores.set'
+          | 'user.restored'
+          | 'user.remote'
+          | 'remote.pushed'
+      }
     >,
   ): void {
     const { now } = this

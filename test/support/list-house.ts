@@ -83,7 +83,17 @@ function startLoop(clock: ManualClock, store: Store): Loop {
   const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
   const head = (): number => engine.head
   const persist = createPersist({ store, clock, log, intervalMs: 60_000, head })
-  return createLoop({ enabled: true, engine, clock, persist, wakeups: { users: () => {} }, log })
+  return createLoop({
+    enabled: true,
+    engine,
+    clock,
+    persist,
+    wakeups: { users: () => {} },
+    log,
+    serverName: 'hs' as ServerName,
+    destinations: { offerPresence: () => {}, offerPolls: () => {} },
+    onSighted: () => {},
+  })
 }
 
 /** A seeded source of choices. */
