@@ -16,8 +16,11 @@ export interface EduSources {
    * Words are those of the peer's kind (§5.4).
    */
   presenceFor(server: ServerName, userIds: readonly UserId[]): Promise<PresencePush[]>
-  /** All users of ours that this server may see: who is not offline, and who is among `changed` (§5.9). */
-  presenceAfterOutage(server: ServerName, changed: ReadonlySet<UserId>): UserId[]
+  /**
+   * All users of ours that this server may see: who is not offline, and who is among `changed` (§5.9). That may be everybody: it
+   * can be asked, not counted.
+   */
+  presenceAfterOutage(server: ServerName, changed: Pick<ReadonlySet<UserId>, 'has'>): UserId[]
   /** What waits for this server, the oldest first. */
   listEdus(server: ServerName, limit: number): Promise<WaitingListEdu[]>
   /** They were acknowledged; one that was replaced meanwhile stays. */
