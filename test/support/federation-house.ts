@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { Random } from '../../src/base/random.ts'
-import type { UserId } from '../../src/matrix/ids.ts'
+import type { EventId, RoomId, UserId } from '../../src/matrix/ids.ts'
 import type { Actor } from './actors.ts'
 import { certificateAuthority, type Authority } from './certificate.ts'
 import { FaultyLink } from './faulty-link.ts'
 import { HostileServer } from './hostile-server.ts'
 import { Follower } from './lists.ts'
 import { ManualClock, settle } from './manual-clock.ts'
+import { Client } from './story.ts'
 import { startServer, type Death, type Restart, type TestServer } from './server.ts'
 
 export const HOME = 'home.example'
@@ -60,6 +61,8 @@ export class FederationHouse {
   readonly #clocks = new Map<string, ManualClock>()
   readonly #dead = new Set<string>()
   readonly #stopped = new Set<string>()
+  readonly #clients: { readonly client: Client; readonly at: string }[] = []
+  readonly #back = new Map<string, PromiseWithResolvers<void>>()
   #elapsedMs = 0
 
   constructor(options: HouseOptions) {
@@ -107,6 +110,26 @@ export class FederationHouse {
 
   registers(name: string, at: string): Promise<Actor> {
     return this.server(at).registers(name)
+  }
+
+  /** A client, not open yet, that polls by itself while it is open; it bears that its server goes away and comes back. */
+  client(actor: Actor): Client {
+    const at = serverOf(actor.userId)
+    const client = new Client(actor, () => this.#back.get(at)?.promise ?? null)
+    this.#clients.push({ client, at })
+    return client
+  }
+
+  /** Users of other servers are in this room, as if they had joined; the server has to start again to know. */
+  async plants(name: string, roomId: string, ...userIds: readonly string[]): Promise<void> {
+    const { store } = this.server(name)
+    const [host] = await store.members(roomId as RoomId)
+    const { eventId, pos } = host ?? { eventId: '$planted' as EventId, pos: 1 }
+    const row = { roomId: roomId as RoomId, membership: 'join', eventId, pos, forgotten: 0 } as const
+    await store.commit(
+      userIds.map((userId) => ({ put: 'memberships', row: { ...row, userId: userId as UserId } })),
+    )
+    await this.restarts(name)
   }
 
   /** Lets everything happen that needs no more time. */
@@ -188,24 +211,27 @@ export class FederationHouse {
   async starts(name: string): Promise<void> {
     await this.server(name).starts()
     this.#stopped.delete(name)
-    this.#dead.delete(name)
-    await this.quiet()
+    await this.#returns(name)
   }
 
   async restarts(name: string, { end = 'clean', config }: Restart = {}): Promise<void> {
     if (end === 'unclean') this.#declareDead(name)
+    this.#goes(name)
     await this.server(name).restarts({ end, ...(config && { config }) })
-    this.#dead.delete(name)
-    await this.quiet()
+    await this.#returns(name)
   }
 
+  /** Nothing that happened was a fault of ours. */
   async close(): Promise<void> {
+    for (const { client } of this.#clients) client.closes()
     for (const link of this.links.values()) link.release()
     for (const peer of this.hostile.values()) peer.release()
     await Promise.all([...this.servers.values()].map((server) => server.close()))
     for (const link of this.links.values()) await link.close()
     for (const peer of this.hostile.values()) await peer.close()
     rmSync(this.#folder, { recursive: true, force: true })
+    for (const server of this.servers.values()) expect(server.faults).toEqual([])
+    for (const { client } of this.#clients) expect(client.failure).toBeNull()
   }
 
   get #caFile(): string {
@@ -253,7 +279,21 @@ export class FederationHouse {
     this.link(name).cut()
   }
 
+  /** Clients that lose their server from here on wait for it. */
+  #goes(name: string): void {
+    if (!this.#back.has(name)) this.#back.set(name, Promise.withResolvers())
+  }
+
+  async #returns(name: string): Promise<void> {
+    this.#dead.delete(name)
+    const back = this.#back.get(name)
+    this.#back.delete(name)
+    back?.resolve()
+    await this.quiet()
+  }
+
   async #stop(name: string, end: 'clean' | 'unclean'): Promise<void> {
+    this.#goes(name)
     await this.server(name).stops(end)
     this.#stopped.add(name)
     await this.quiet()
@@ -283,9 +323,16 @@ export class FederationHouse {
     for (const peer of this.hostile.values()) if (peer.isBusy) return true
     // A request that waits for something held is as quiet as it gets.
     if (this.#isHeld()) return false
-    for (const [name, server] of this.servers)
-      if (!this.#stopped.has(name) && server.inFlight > server.waiting) return true
+    for (const [name, server] of this.servers) {
+      if (this.#stopped.has(name)) continue
+      if (server.inFlight > server.waiting || server.waiting < this.#polling(name)) return true
+    }
     return false
+  }
+
+  #polling(name: string): number {
+    return this.#clients.filter(({ client, at }) => at === name && client.isOpen && client.failure === null)
+      .length
   }
 }
 

@@ -61,6 +61,8 @@ export interface TestServer {
   readonly requests: readonly SeenRequest[]
   /** Warnings and errors in its log. */
   readonly complaints: readonly string[]
+  /** The errors among them: faults of ours. */
+  readonly faults: readonly string[]
   /** The commits that its stores were given since the start: how many, and of how many rows. */
   readonly writes: { readonly commits: number; readonly rows: number }
   readonly store: Store
@@ -110,6 +112,7 @@ class LocalServer implements TestServer {
   readonly clock: ManualClock
   readonly requests: SeenRequest[] = []
   readonly complaints: string[] = []
+  readonly faults: string[] = []
   readonly writes = { commits: 0, rows: 0 }
   readonly #folder = mkdtempSync(join(tmpdir(), 'adsum-test-'))
   readonly #options: ServerOptions
@@ -304,19 +307,20 @@ class LocalServer implements TestServer {
   }
 
   #log(): Log {
-    const complain = (fields: object, message: string): void => {
-      this.complaints.push(
-        `${message} ${JSON.stringify(fields, (_, value: unknown) => (value instanceof Error ? value.stack : value))}`,
-      )
-    }
+    const inText = (fields: object, message: string): string =>
+      `${message} ${JSON.stringify(fields, (_, value: unknown) => (value instanceof Error ? value.stack : value))}`
     return {
       debug: (fields) => {
         const { method, path } = fields as Partial<SeenRequest>
         if (method !== undefined && path !== undefined) this.requests.push({ method, path })
       },
       info: () => {},
-      warn: complain,
-      error: complain,
+      warn: (fields, message) => void this.complaints.push(inText(fields, message)),
+      error: (fields, message) => {
+        const text = inText(fields, message)
+        this.complaints.push(text)
+        this.faults.push(text)
+      },
     }
   }
 
