@@ -212,3 +212,14 @@ test('a profile that changes while it is read is not remembered as it was', asyn
   await reading
   expect(await directory.profiles([ALICE])).toEqual(new Map([[ALICE, { displayname: 'Al' }]]))
 })
+
+test('P-167 the age of an account is known, and nobody else has one', async () => {
+  const house = anAccountHouse()
+  const start = house.clock.now()
+  await register(house, 'alice', 'A')
+  await house.clock.advance(5_000)
+  await register(house, 'bob', 'B')
+  expect(await house.directory.createdTs(ALICE)).toBe(start)
+  expect(await house.directory.createdTs(BOB)).toBe(start + 5_000)
+  expect(await house.directory.createdTs(makeUserId('zoe', SERVER))).toBeNull()
+})

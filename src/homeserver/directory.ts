@@ -44,6 +44,9 @@ export function createDirectory(deps: DirectoryDeps): AccountDirectory {
       const account = await deps.store.account(userId)
       return account !== null && account.deactivatedTs === null && account.guest === 0
     },
+    async createdTs(userId) {
+      return (await deps.store.account(userId))?.createdTs ?? null
+    },
     tokensChanged: (userId, deviceId) => tokens.forget(userId, deviceId),
     profileChanged: (userId) => profiles.forget(userId),
   }

@@ -1,3 +1,4 @@
+import type { Millis } from '../base/clock.ts'
 import type { DeviceId, UserId } from '../matrix/ids.ts'
 
 /** Who makes a request: a user and the device that the access token belongs to. */
@@ -25,4 +26,6 @@ export interface Directory {
   profiles(userIds: readonly UserId[]): Promise<ReadonlyMap<UserId, PublicProfile>>
   /** Has the user an account here that lives and is not a guest's? */
   isMember(userId: UserId): Promise<boolean>
+  /** When the user's account came into being; null if there never was one. */
+  createdTs(userId: UserId): Promise<Millis | null>
 }
