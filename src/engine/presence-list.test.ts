@@ -11,7 +11,7 @@ import {
 } from './presence-list.ts'
 
 const LIST_STATES: readonly ListState[] = ['absent', 'pending', 'accepted']
-const LIST_INPUTS: readonly ListInput[] = ['invite', 'resend', 'drop', 'expire', 'accept', 'deny']
+const LIST_INPUTS: readonly ListInput[] = ['invite', 'resend', 'repeat', 'drop', 'expire', 'accept', 'deny']
 const GRANT_STATES: readonly GrantState[] = ['absent', 'pending', 'granted', 'ignored']
 const GRANT_INPUTS: readonly GrantInput[] = [
   'invite, ask',
@@ -31,6 +31,7 @@ const GRANT_INPUTS: readonly GrantInput[] = [
 const LIST_ROWS = `
   absent   | invite | pending  | send invite; event pending
   pending  | resend | pending  | refresh; send invite
+  pending  | repeat | pending  | send invite
   pending  | accept | accepted | event accepted
   pending  | deny   | absent   | event denied
   accepted | deny   | absent   | event revoked

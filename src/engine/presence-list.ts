@@ -10,8 +10,11 @@ export type GrantState = 'absent' | 'pending' | 'granted' | 'ignored'
 export type ToObserved = 'invite' | 'withdraw'
 export type ToObserver = 'accept' | 'deny'
 
-/** `resend`: the user asks again, and the last invite is old enough. `expire`: nobody answered within `INVITE_TTL`. */
-export type ListInput = 'invite' | 'resend' | 'drop' | 'expire' | ToObserver
+/**
+ * `resend`: the user asks again, and the last invite is old enough. `repeat`: nobody answered, and the invite may have been
+ * lost. `expire`: nobody answered within `INVITE_TTL`.
+ */
+export type ListInput = 'invite' | 'resend' | 'repeat' | 'drop' | 'expire' | ToObserver
 
 /** An invite comes with what the observed user's policy makes of a new one. */
 export type Verdict = 'ask' | 'accept' | 'deny'
@@ -62,6 +65,7 @@ const LIST: Table<ListState, ListInput, ToObserved> = {
   absent: {
     invite: to('pending', send('invite'), event('pending')),
     resend: null,
+    repeat: null,
     drop: null,
     expire: null,
     // Clears a grant that nobody uses.
@@ -71,6 +75,7 @@ const LIST: Table<ListState, ListInput, ToObserved> = {
   pending: {
     invite: null,
     resend: to('pending', REFRESH, send('invite')),
+    repeat: to('pending', send('invite')),
     drop: to('absent', send('withdraw'), event('withdrawn')),
     expire: to('absent', event('expired')),
     accept: to('accepted', event('accepted')),
@@ -79,6 +84,7 @@ const LIST: Table<ListState, ListInput, ToObserved> = {
   accepted: {
     invite: null,
     resend: null,
+    repeat: null,
     drop: to('absent', send('withdraw'), event('withdrawn')),
     expire: null,
     accept: null,

@@ -11,7 +11,9 @@ import type {
   PresenceState,
   PresenceView,
   ReadOptions,
+  RemotePresence,
   RoomNum,
+  ServerNum,
   StatusChange,
   UserNum,
 } from '../../src/engine/types.ts'
@@ -41,9 +43,23 @@ export interface Told {
   readonly writes: readonly (readonly [user: string, record: PresenceRecord])[]
   /** `own`: only the user's own devices hear of it. */
   readonly published: readonly (readonly [user: string, reason: NotifyReason | 'own'])[]
+  /** `server < user`: the server is to hear of our user. */
+  readonly pushes: readonly string[]
+  /** `+user` is to be followed at its server, `-user` no longer. */
+  readonly polls: readonly string[]
+  readonly sighted: readonly string[]
+  readonly forgotten: readonly string[]
 }
 
-export const NOTHING: Told = { wakes: [], writes: [], published: [] }
+export const NOTHING: Told = {
+  wakes: [],
+  writes: [],
+  published: [],
+  pushes: [],
+  polls: [],
+  sighted: [],
+  forgotten: [],
+}
 
 /** One entry as the named viewer sees it. */
 export type NamedView = Omit<PresenceView, 'user' | 'seq'> & { readonly user: string }
@@ -102,6 +118,7 @@ export class EngineKit {
   readonly #names: string[] = []
   /** What the shell would tell again after a restart. */
   #lasting: Command[] = []
+  readonly #remote: Command[] = []
 
   constructor({ policy = {}, head = 0, isStarting = false }: KitOptions) {
     this.policy = { ...POLICY, ...policy }
@@ -187,6 +204,30 @@ export class EngineKit {
     for (const user of users) this.opens(user, 'ear', 'offline')
   }
 
+  /** These users are of another server; before anything else of them. */
+  comeFrom(server: string, ...users: string[]): void {
+    for (const user of users) {
+      const command = { kind: 'user.remote', user: this.user(user), server: this.server(server) } as const
+      this.#remote.push(command)
+      this.apply(command)
+    }
+  }
+
+  server(name: string): ServerNum {
+    return this.num(`server ${name}`) as ServerNum
+  }
+
+  /** What another server says of its user. */
+  says(user: string, state: PresenceState, more: Partial<RemotePresence> = {}): Told {
+    const presence = { state, statusMsg: null, lastActiveTs: null, currentlyActive: false, ...more }
+    return this.apply({ kind: 'remote.pushed', user: this.user(user), presence })
+  }
+
+  /** A server says `poll` or, with false, `unpoll` of our user. */
+  polled(server: string, user: string, wanted = true): Told {
+    return this.#lasts({ kind: 'server.polled', server: this.server(server), user: this.user(user), wanted })
+  }
+
   excludes(room: string): Told {
     return this.#lasts({ kind: 'room.excluded', room: this.num(room) as RoomNum })
   }
@@ -248,6 +289,7 @@ export class EngineKit {
   restarts(downMs: Millis = 0, head = this.engine.head): Told {
     this.now += downMs
     this.engine = new Engine({ policy: this.policy, head })
+    for (const command of this.#remote) this.apply(command)
     for (const [user, record] of this.records) this.apply({ kind: 'user.restored', user, record })
     for (const command of this.#lasting) this.apply(command)
     return this.begins()
@@ -312,12 +354,19 @@ export class EngineKit {
     return this.apply(command)
   }
 
-  #told({ wakes, writes, published }: Effects): Told {
+  #told({ wakes, writes, published, pushes, polls, sighted, forgotten }: Effects): Told {
     for (const { user, record } of writes) this.records.set(user, record)
+    for (const user of forgotten) this.records.delete(user)
     return {
       wakes: wakes.map((user) => this.name(user)),
       writes: writes.map(({ user, record }) => [this.name(user), record]),
       published: published.map(({ user, reason }) => [this.name(user), reason ?? 'own']),
+      pushes: pushes.flatMap(({ server, users }) =>
+        users.map((user) => `${this.name(server).slice('server '.length)} < ${this.name(user)}`),
+      ),
+      polls: polls.map(({ user, wanted }) => `${wanted ? '+' : '-'}${this.name(user)}`),
+      sighted: sighted.map((user) => this.name(user)),
+      forgotten: forgotten.map((user) => this.name(user)),
     }
   }
 }
@@ -327,5 +376,9 @@ function together(all: readonly Told[]): Told {
     wakes: all.flatMap(({ wakes }) => wakes),
     writes: all.flatMap(({ writes }) => writes),
     published: all.flatMap(({ published }) => published),
+    pushes: all.flatMap(({ pushes }) => pushes),
+    polls: all.flatMap(({ polls }) => polls),
+    sighted: all.flatMap(({ sighted }) => sighted),
+    forgotten: all.flatMap(({ forgotten }) => forgotten),
   }
 }
