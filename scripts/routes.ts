@@ -8,7 +8,12 @@ import { SigningKey } from '../src/matrix/signing.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 
 const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
-const WHO: Readonly<Record<Auth, string>> = { none: 'anybody', user: 'users, guests', member: 'users' }
+const WHO: Readonly<Record<Auth, string>> = {
+  none: 'anybody',
+  user: 'users, guests',
+  member: 'users',
+  server: 'servers, signed',
+}
 const TITLES: Readonly<Record<Resource, string>> = {
   client: 'For clients (`client`)',
   admin: 'For administrators (`admin`)',

@@ -15,7 +15,7 @@ interface AuthRequest {
 }
 
 /**
- * Who asks; null where nobody needs to be known.
+ * Which user asks; null where none needs to be known.
  *
  * @throws MatrixError 401 M_MISSING_TOKEN (P-001), M_UNKNOWN_TOKEN (P-002); 403 M_GUEST_ACCESS_FORBIDDEN
  */
@@ -23,7 +23,7 @@ export async function authenticate(
   request: AuthRequest,
   { directory, queryAccessToken }: AuthDeps,
 ): Promise<Requester | null> {
-  if (request.auth === 'none') return null
+  if (request.auth === 'none' || request.auth === 'server') return null
   const token = accessToken(request, queryAccessToken)
   if (token === null) throw refuse.missingToken()
   const requester = await directory.requester(token, request.ip)

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import type { z } from 'zod'
 import { refuse } from '../matrix/errors.ts'
+import { isJsonObject, type Json, type JsonObject } from '../matrix/json.ts'
 import { parseJson, parseStrictJson, StrictJsonError } from '../matrix/strict-json.ts'
 import type { Route } from './route.ts'
 
@@ -69,12 +70,28 @@ function discard(stream: Readable): void {
  */
 export function decodeBody(bytes: Buffer, schema: z.ZodType, route: Route): unknown {
   const json = bytes.length === 0 && route.emptyBody === true ? {} : parse(bytes, route.strictJson === true)
+  return checkBody(json, schema)
+}
+
+/**
+ * A body that is signed: it has a canonical form, and that of an object.
+ *
+ * @throws MatrixError 400 M_NOT_JSON, M_BAD_JSON
+ */
+export function parseSignedBody(bytes: Buffer): JsonObject {
+  const json = parse(bytes, true)
+  if (isJsonObject(json)) return json
+  throw refuse.badJson('The body must be an object')
+}
+
+/** @throws MatrixError 400 M_BAD_JSON */
+export function checkBody(json: Json, schema: z.ZodType): unknown {
   const result = schema.safeParse(json)
   if (result.success) return result.data
   throw refuse.badJson(shapeMessage(result.error))
 }
 
-function parse(bytes: Buffer, strict: boolean): unknown {
+function parse(bytes: Buffer, strict: boolean): Json {
   if (bytes.length === 0) throw refuse.notJson('The body is empty')
   if (!isUtf8(bytes)) throw refuse.notJson('The body is not UTF-8')
   const text = bytes.toString()

@@ -1,11 +1,15 @@
+import { must } from '../base/assert.ts'
+import type { ServerAuth } from '../federation/server-auth.ts'
 import { refuse } from '../matrix/errors.ts'
+import type { ServerName } from '../matrix/ids.ts'
+import type { JsonObject } from '../matrix/json.ts'
 import type { Requester } from '../ports/directory.ts'
 import type { RateLimits } from '../service/rate-limit.ts'
 import { limitKey } from './address.ts'
 import { authenticate, type AuthDeps } from './auth.ts'
-import { decodeBody } from './body.ts'
+import { checkBody, decodeBody, parseSignedBody } from './body.ts'
 import { CORS_HEADERS, PREFLIGHT_HEADERS } from './cors.ts'
-import { Answer, BODY_BYTES_MAX, type Call, type LimitName, type Method } from './route.ts'
+import { Answer, BODY_BYTES_MAX, type Call, type LimitName, type Method, type Route } from './route.ts'
 import type { Endpoint, Router } from './router.ts'
 
 /** A request as it came in, before anything was looked up. */
@@ -13,6 +17,8 @@ interface Received {
   readonly method: string
   /** The path as sent, without the query. */
   readonly rawPath: string
+  /** Path and query as sent: what servers sign. */
+  readonly uri: string
   readonly query: URLSearchParams
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   readonly ip: string
@@ -25,15 +31,18 @@ interface Received {
 export interface Trace {
   pattern: string
   requester: Requester | null
+  origin: ServerName | null
 }
 
 export interface PipelineDeps extends AuthDeps {
+  /** Absent where no route is for other servers. */
+  readonly servers?: ServerAuth
   readonly limits: Pick<RateLimits<LimitName>, 'take'>
 }
 
 /**
  * From a request to its answer: OPTIONS, route, auth, rate limit, body, handler; each step may refuse by throwing, and
- * nothing later has happened then.
+ * nothing later has happened then. The signature of another server covers the body, which is therefore read before.
  */
 export async function respond(
   received: Received,
@@ -55,22 +64,63 @@ export async function respond(
 
 async function admit(
   received: Received,
-  { route, surface }: Endpoint,
+  endpoint: Endpoint,
   params: Record<string, string>,
   trace: Trace,
   deps: PipelineDeps,
 ): Promise<Call> {
   const { query, headers, ip, signal, rawPath } = received
-  const authorization = headers['authorization'] as string | undefined
+  const { surface, route } = endpoint
+  const method = route.method satisfies Method
+  const admitCaller = route.auth === 'server' ? admitServer : admitUser
+  const admitted = await admitCaller(received, endpoint, trace, deps)
+  return { ...admitted, params, query, surface, method, rawPath, ip, headers, signal }
+}
+
+type Admitted = Pick<Call, 'requester' | 'origin' | 'body'>
+
+async function admitUser(
+  received: Received,
+  { route, surface }: Endpoint,
+  trace: Trace,
+  deps: PipelineDeps,
+): Promise<Admitted> {
+  const { query, ip } = received
+  const authorization = authorizationOf(received)
   const requester = await authenticate({ auth: route.auth, surface, authorization, query, ip }, deps)
   trace.requester = requester
   if (route.limit !== undefined) deps.limits.take(route.limit, requester?.userId ?? limitKey(ip))
   const body =
-    route.body === undefined
-      ? undefined
-      : decodeBody(await received.readBody(route.bodyBytesMax ?? BODY_BYTES_MAX), route.body, route)
-  const method = route.method satisfies Method
-  return { requester, params, query, body, surface, method, rawPath, ip, headers, signal }
+    route.body === undefined ? undefined : decodeBody(await bytesOf(received, route), route.body, route)
+  return { requester, origin: null, body }
+}
+
+/** Nothing has an effect before the signature is verified (P-158). */
+async function admitServer(
+  received: Received,
+  { route }: Endpoint,
+  trace: Trace,
+  deps: PipelineDeps,
+): Promise<Admitted> {
+  const servers = must(deps.servers, 'who verifies the requests of servers')
+  const peer = await servers.identify(authorizationOf(received))
+  const { method, uri } = received
+  const content: JsonObject | undefined =
+    route.body === undefined ? undefined : parseSignedBody(await bytesOf(received, route))
+  peer.verify(content === undefined ? { method, uri } : { method, uri, content })
+  const { origin } = peer
+  trace.origin = origin
+  if (route.limit !== undefined) deps.limits.take(route.limit, origin)
+  const body = route.body === undefined || content === undefined ? undefined : checkBody(content, route.body)
+  return { requester: null, origin, body }
+}
+
+function authorizationOf({ headers }: Received): string | undefined {
+  return headers['authorization'] as string | undefined
+}
+
+function bytesOf(received: Received, route: Route): Promise<Buffer> {
+  return received.readBody(route.bodyBytesMax ?? BODY_BYTES_MAX)
 }
 
 /** Every answer's headers: CORS, and JSON unless the handler said otherwise. A 304 has no body to speak of. */

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { ServerName } from '../matrix/ids.ts'
 import { PRESENCE_LISTS } from '../matrix/presence-list.ts'
 import type { Requester } from '../ports/directory.ts'
 
@@ -23,8 +24,8 @@ export const MODERN = ['r0', 'v3'] as const satisfies readonly Surface[]
 export const V3 = ['v3'] as const satisfies readonly Surface[]
 export const ROOT = ['root'] as const satisfies readonly Surface[]
 
-/** `user`: a valid token is required. `member`: the same, and not a guest's. */
-export type Auth = 'none' | 'user' | 'member'
+/** `user`: a valid token is required. `member`: the same, and not a guest's. `server`: the signature of another server. */
+export type Auth = 'none' | 'user' | 'member' | 'server'
 
 /** The rate limits that a route may name; their sizes are options (`rate_limits`). */
 export type LimitName =
@@ -50,11 +51,14 @@ type ParamNames<Path extends string> = Path extends `${string}:${infer Name}/${i
       ? '*'
       : never
 
-type RequesterOf<A extends Auth> = A extends 'none' ? null : Requester
+type RequesterOf<A extends Auth> = A extends 'none' | 'server' ? null : Requester
+type OriginOf<A extends Auth> = A extends 'server' ? ServerName : null
 
 /** What a handler is given; everything in it was checked as the route says. */
 export interface Call<Path extends string = string, A extends Auth = Auth, Body = unknown> {
   readonly requester: RequesterOf<A>
+  /** The server that signed the request. */
+  readonly origin: OriginOf<A>
   /** Path segments, percent-decoded once. */
   readonly params: Readonly<Record<ParamNames<Path>, string>>
   readonly query: URLSearchParams
@@ -94,7 +98,10 @@ interface RouteSpec<Path extends string, A extends Auth, Schema extends z.ZodTyp
   readonly body?: Schema
   /** An empty body counts as `{}` (ROOMS-SPEC §5.1). */
   readonly emptyBody?: boolean
-  /** Event content: numbers are tested as written, duplicate keys and lone surrogates are refused (ROOMS-SPEC §2.5). */
+  /**
+   * Event content: numbers are tested as written, duplicate keys and lone surrogates are refused (ROOMS-SPEC §2.5). So is what
+   * servers sign.
+   */
   readonly strictJson?: boolean
   /** Default `BODY_BYTES_MAX` (64 KiB). */
   readonly bodyBytesMax?: number

@@ -14,7 +14,7 @@ import { clientAddress } from './address.ts'
 import { ClientGone, readBody } from './body.ts'
 import { toAnswer } from './errors.ts'
 import { answerHeaders, respond, type PipelineDeps, type Trace } from './pipeline.ts'
-import { Answer, type Resource, type Route } from './route.ts'
+import { Answer, BODY_BYTES_MAX, type Resource, type Route } from './route.ts'
 import { createRouter, type Router } from './router.ts'
 
 /** What a listener lets a client take up. The times count real time, not a manual clock's, except `drainMs`. */
@@ -22,6 +22,8 @@ interface HttpBounds {
   readonly connectionsMax: number
   readonly headerBytesMax: number
   readonly headersMax: number
+  /** Of all bodies above the usual size together, from before they are read until they are answered; beyond it is 429. */
+  readonly largeBodiesBytesMax: number
   /** For receiving a request's headers, and the whole request; answering may take longer. */
   readonly headersTimeoutMs: Millis
   readonly requestTimeoutMs: Millis
@@ -37,6 +39,7 @@ export const HTTP_BOUNDS: HttpBounds = {
   connectionsMax: 100_000,
   headerBytesMax: 16_384,
   headersMax: 100,
+  largeBodiesBytesMax: 268_435_456,
   headersTimeoutMs: 20_000,
   requestTimeoutMs: 60_000,
   keepAliveTimeoutMs: 75_000,
@@ -104,6 +107,8 @@ class ServerClosing extends Error {
 }
 
 const CLIENT_CLOSED_REQUEST = 499
+/** When there may be room again for a large body. */
+const ROOM_RETRY_MS = 1_000
 
 class NodeHttpServer implements HttpServer {
   readonly #deps: HttpServerDeps
@@ -113,6 +118,7 @@ class NodeHttpServer implements HttpServer {
   /** Tells request ids of one process from those of another in the same log. */
   readonly #run: string
   #requests = 0
+  #largeBodiesBytes = 0
   #drained: (() => void) | null = null
   #closed: Promise<void> | null = null
 
@@ -196,7 +202,7 @@ class NodeHttpServer implements HttpServer {
     const started = clock.now()
     const rawPath = pathOf(request)
     const requestId = `${this.#run}-${(this.#requests += 1)}`
-    const trace: Trace = { pattern: 'unknown', requester: null }
+    const trace: Trace = { pattern: 'unknown', requester: null, origin: null }
     const controller = new AbortController()
     this.#open(request, response, controller, () => {
       const status = response.writableFinished ? response.statusCode : CLIENT_CLOSED_REQUEST
@@ -204,8 +210,8 @@ class NodeHttpServer implements HttpServer {
       const method = request.method ?? ''
       this.#deps.observe({ method, pattern: trace.pattern, status, durationMs })
       const fields = { request: requestId, method, path: rawPath, status, durationMs }
-      const user = trace.requester?.userId
-      log.debug(user === undefined ? fields : { ...fields, user }, 'answered')
+      const who = { user: trace.requester?.userId, origin: trace.origin ?? undefined }
+      log.debug({ ...fields, ...who }, 'answered')
     })
     const answer = await this.#answer(request, response, at, { controller, requestId, rawPath, trace })
     if (answer !== null) this.#send(request, response, answer, requestId)
@@ -241,6 +247,7 @@ class NodeHttpServer implements HttpServer {
       const received = {
         method: request.method ?? '',
         rawPath,
+        uri: targetOf(request),
         query: queryOf(request),
         headers: request.headers,
         ip: clientAddress(
@@ -249,8 +256,12 @@ class NodeHttpServer implements HttpServer {
         ),
         signal,
         readBody: (bytesMax: number): Promise<Buffer> => {
-          const declaredBytes = Number(request.headers['content-length'] ?? 0)
-          if (expectsContinue && declaredBytes <= bytesMax) response.writeContinue()
+          const declared = request.headers['content-length']
+          const declaredBytes = Number(declared ?? 0)
+          if (declaredBytes <= bytesMax) {
+            this.#makeRoom(response, declared === undefined ? bytesMax : declaredBytes)
+            if (expectsContinue) response.writeContinue()
+          }
           return readBody(request, { bytesMax, declaredBytes, signal })
         },
       }
@@ -262,6 +273,15 @@ class NodeHttpServer implements HttpServer {
       const refusal = cause instanceof ServerClosing ? refuse.notReady('The server is stopping') : cause
       return toAnswer(refusal, { log: this.#deps.log, requestId })
     }
+  }
+
+  /** Servers may send ten megabytes before they have shown who they are; small bodies always find room. */
+  #makeRoom(response: ServerResponse, bytes: number): void {
+    if (bytes <= BODY_BYTES_MAX) return
+    if (this.#largeBodiesBytes + bytes > this.#deps.bounds.largeBodiesBytesMax)
+      throw refuse.limitExceeded('Too many large requests at once', { retry_after_ms: ROOM_RETRY_MS })
+    this.#largeBodiesBytes += bytes
+    response.once('close', () => (this.#largeBodiesBytes -= bytes))
   }
 
   #send(request: IncomingMessage, response: ServerResponse, answer: Answer, requestId: string): void {
@@ -324,9 +344,13 @@ function isAbort(thrown: unknown, signal: AbortSignal): boolean {
   return signal.aborted && thrown instanceof Error && thrown.name === 'AbortError'
 }
 
-/** Without query, and without the origin that requests through a forward proxy carry. */
+/** Path and query, without the origin that requests through a forward proxy carry. */
+function targetOf(request: IncomingMessage): string {
+  return (request.url ?? '').replace(/^https?:\/\/[^/?#]*/i, '')
+}
+
 function pathOf(request: IncomingMessage): string {
-  const target = (request.url ?? '').replace(/^https?:\/\/[^/?#]*/i, '')
+  const target = targetOf(request)
   const end = target.indexOf('?')
   return (end < 0 ? target : target.slice(0, end)) || '/'
 }
