@@ -8,7 +8,8 @@ import { Outcome, type Effects } from './effects.ts'
 import { Interest } from './interest.ts'
 import { notifyReason, OFFLINE_FACE, type Face } from './notify.ts'
 import { Pings } from './pings.ts'
-import { Reader, type Places } from './reader.ts'
+import { Reader } from './reader.ts'
+import { isWorthWriting } from './record.ts'
 import { RemoteUser } from './remote.ts'
 import { Servers } from './servers.ts'
 import type {
@@ -17,7 +18,6 @@ import type {
   PresenceDelta,
   PresencePolicy,
   PresencePosition,
-  PresenceRecord,
   PresenceState,
   PresenceView,
   ReadOptions,
@@ -27,9 +27,6 @@ import type {
   UserNum,
 } from './types.ts'
 import { User } from './user.ts'
-
-/** A moved last activity alone is stored only if it moved at least this far: bursts of activity cost one write. */
-const ACTIVITY_WRITE_MIN_MS = 1_000
 
 /**
  * The presence engine: pure and deterministic. It is told what happened (`apply`) and that time passed (`tick`), says what
@@ -95,7 +92,7 @@ export class Engine {
 
   /** Positions below this one are answered with everything the viewer may see. */
   get horizon(): number {
-    return this.#origin - 1
+    return this.#reader.horizon
   }
 
   /** How many users are shown in each state; for gauges. */
@@ -198,24 +195,10 @@ export class Engine {
 
   /** What is new for the viewer since a position: at most one entry a user, in stream order (P-082, P-083, P-087). */
   read(viewer: UserNum, since: PresencePosition, options: ReadOptions, now: Millis): PresenceDelta {
-    const isAnew = options.snapshot || since.seq < this.horizon
-    const from = isAnew ? { seq: this.horizon, skip: 0 } : since
-    // The group of what was there before the start is everybody, not only who changed.
-    const isEveryone = isAnew || (from.seq === this.horizon && from.skip > 0)
-    const places = options.snapshot
-      ? this.#reader.everyone(viewer)
-      : isEveryone
-        ? this.#reader.everyoneAgain(viewer)
-        : this.#reader.since(viewer, from.seq)
-    const entries: PresenceView[] = []
-    for (const [user, place] of inOrder(places, from)) {
-      if (!options.accepts(user)) continue
+    return this.#reader.read(viewer, since, options, (user, place) => {
       const view = this.#shown(viewer, user, place, now, this.#interest.isShown(viewer, user))
-      if (user !== viewer && !this.#isWorthTelling(view, options, now)) continue
-      if (entries.length === options.limit) return { entries, position: positionAfter(entries) }
-      entries.push(view)
-    }
-    return { entries, position: { seq: this.head, skip: 0 } }
+      return user === viewer || this.#isWorthTelling(view, options, now) ? view : null
+    })
   }
 
   /** All that the engine knows, as text: equal histories give equal digests. */
@@ -465,33 +448,4 @@ export class Engine {
 /** Where only the time moved, that may wait for the next answer (PRESENCE-SPEC §4.5). */
 function isUrgent(reason: NotifyReason | null): boolean {
   return reason !== null && reason !== 'last-active'
-}
-
-function isWorthWriting(written: PresenceRecord, record: PresenceRecord): boolean {
-  const { state, statusMsg, hidden, hiddenBy, currentlyActive } = record
-  if (
-    state !== written.state ||
-    statusMsg !== written.statusMsg ||
-    currentlyActive !== written.currentlyActive
-  )
-    return true
-  if (hidden !== written.hidden || hiddenBy !== written.hiddenBy) return true
-  return (
-    Math.abs((record.lastActiveTs ?? 0) - (written.lastActiveTs ?? 0)) >= ACTIVITY_WRITE_MIN_MS ||
-    Math.abs((record.refreshedTs ?? 0) - (written.refreshedTs ?? 0)) >= ACTIVITY_WRITE_MIN_MS
-  )
-}
-
-/** In stream order, those of one place by user, beginning behind the position. */
-function inOrder(places: Places, from: PresencePosition): [UserNum, number][] {
-  return [...places]
-    .filter(([user, place]) => place > from.seq + 1 || (place === from.seq + 1 && user >= from.skip))
-    .toSorted(([one, onePlace], [other, otherPlace]) => onePlace - otherPlace || one - other)
-}
-
-/** Behind the last entry, within its group. */
-function positionAfter(entries: readonly PresenceView[]): PresencePosition {
-  const last = entries.at(-1)
-  assert(last !== undefined, 'a limit lets at least one entry through')
-  return { seq: last.seq - 1, skip: last.user + 1 }
 }

@@ -1,9 +1,10 @@
+import { assert } from '../base/assert.ts'
 import type { ChangeLog } from './change-log.ts'
 import type { Interest, Room } from './interest.ts'
-import type { UserNum } from './types.ts'
+import type { PresenceDelta, PresencePosition, PresenceView, ReadOptions, UserNum } from './types.ts'
 
 /** Users to tell a viewer of, and the place in the stream at which each is told. */
-export type Places = Map<UserNum, number>
+type Places = Map<UserNum, number>
 
 /**
  * What a viewer is to be told: "changed since" ∪ "became visible since" ∪ "no longer visible since" (decision 0005). Only
@@ -21,8 +22,39 @@ export class Reader {
     this.#origin = origin
   }
 
+  /** Positions below this one did not reach the end of the start: nobody knows any more what they miss (decision 0004). */
+  get horizon(): number {
+    return this.#origin - 1
+  }
+
+  /** `viewOf`: what is shown of a user at a place of the stream; null: not worth telling. */
+  read(
+    viewer: UserNum,
+    since: PresencePosition,
+    options: ReadOptions,
+    viewOf: (user: UserNum, place: number) => PresenceView | null,
+  ): PresenceDelta {
+    const isAnew = options.snapshot || since.seq < this.horizon
+    const from = isAnew ? { seq: this.horizon, skip: 0 } : since
+    // The group of what was there before the start is everybody, not only who changed.
+    const isEveryone = isAnew || (from.seq === this.horizon && from.skip > 0)
+    const places = options.snapshot
+      ? this.#everyone(viewer)
+      : isEveryone
+        ? this.#everyoneAgain(viewer)
+        : this.#since(viewer, from.seq)
+    const entries: PresenceView[] = []
+    for (const [user, place] of inOrder(places, from)) {
+      const view = options.accepts(user) ? viewOf(user, place) : null
+      if (view === null) continue
+      if (entries.length === options.limit) return { entries, position: positionAfter(entries) }
+      entries.push(view)
+    }
+    return { entries, position: { seq: this.#log.head, skip: 0 } }
+  }
+
   /** Everybody the viewer may see, and the viewer: for who has nothing yet. */
-  everyone(viewer: UserNum): Places {
+  #everyone(viewer: UserNum): Places {
     const places: Places = new Map()
     places.set(viewer, Math.max(this.#log.seqOf(viewer, true), this.#origin))
     for (const user of this.#interest.visibleTo(viewer)) {
@@ -34,14 +66,14 @@ export class Reader {
   }
 
   /** The same for who has something from before the start, or half of everyone: they may have lost somebody since. */
-  everyoneAgain(viewer: UserNum): Places {
-    const places = this.everyone(viewer)
+  #everyoneAgain(viewer: UserNum): Places {
+    const places = this.#everyone(viewer)
     this.#lostSince(viewer, this.#origin, places)
     return places
   }
 
   /** What is above `seq`, for who read everything up to there. */
-  since(viewer: UserNum, seq: number): Places {
+  #since(viewer: UserNum, seq: number): Places {
     const places: Places = new Map()
     this.#changed(viewer, seq, places)
     for (const room of this.#interest.ties(viewer).rooms.values()) this.#appeared(viewer, room, seq, places)
@@ -130,4 +162,18 @@ export class Reader {
       }
     }
   }
+}
+
+/** In stream order, those of one place by user, beginning behind the position. */
+function inOrder(places: Places, from: PresencePosition): [UserNum, number][] {
+  return [...places]
+    .filter(([user, place]) => place > from.seq + 1 || (place === from.seq + 1 && user >= from.skip))
+    .toSorted(([one, onePlace], [other, otherPlace]) => onePlace - otherPlace || one - other)
+}
+
+/** Behind the last entry, within its group. */
+function positionAfter(entries: readonly PresenceView[]): PresencePosition {
+  const last = entries.at(-1)
+  assert(last !== undefined, 'a limit lets at least one entry through')
+  return { seq: last.seq - 1, skip: last.user + 1 }
 }
