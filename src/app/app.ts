@@ -48,6 +48,7 @@ export async function startApp(deps: AppDeps): Promise<App> {
       isReady: () => isReady,
     })
     await composition.listExpiry.begin()
+    await composition.listRepeats.begin()
     // Before anybody can ask: until it began, nothing that happens to presence is told.
     composition.presence.loop.begin()
     const addresses = await listen(config, composition)
@@ -108,12 +109,13 @@ function asListener({ port, bind, resources, xForwarded, tls }: Config['listener
 }
 
 /** Answers what waits, then flushes; users are not marked offline (PRESENCE-SPEC §4.8). */
-async function stop({ http, presence, homeserver, listExpiry }: Composition): Promise<void> {
+async function stop({ http, presence, homeserver, listExpiry, listRepeats }: Composition): Promise<void> {
   // First, so that the last answers say that nobody is typing any more.
   homeserver.reading.typing.endAll()
   presence.wakeups.close()
   await http.close()
   await listExpiry.close()
+  await listRepeats.close()
   presence.loop.stop()
   await homeserver.close()
   await presence.persist.close()

@@ -2,7 +2,7 @@ import type { Clock, Millis } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
 import { Engine } from '../engine/engine.ts'
 import type { PresencePolicy } from '../engine/types.ts'
-import { parseRoomId } from '../matrix/ids.ts'
+import { parseRoomId, serverOf } from '../matrix/ids.ts'
 import type { Log } from '../ports/log.ts'
 import type { Store } from '../ports/store.ts'
 import { createLoop, type Loop, type LoopDeps } from '../service/loop.ts'
@@ -56,6 +56,9 @@ export async function composePresence(deps: {
   loop.restore(loaded.rows)
   for (const { observer, observed, state } of await store.all('presenceGrants'))
     if (state === 'granted') loop.granted(observer, observed)
+  // Of users of other servers the grants are there; our side of them are the entries that were accepted.
+  for (const { observer, observed, state } of await store.all('presenceList'))
+    if (state === 'accepted' && serverOf(observed) !== config.serverName) loop.granted(observer, observed)
   return { loop, persist, wakeups, epoch: loaded.epoch }
 }
 

@@ -35,6 +35,7 @@ import { createSharedSecret } from '../homeserver/shared-secret.ts'
 import { createStream } from '../homeserver/stream.ts'
 import { createUia } from '../homeserver/uia.ts'
 import type { SigningKey } from '../matrix/signing.ts'
+import type { Destinations } from '../ports/destinations.ts'
 import type { Log } from '../ports/log.ts'
 import type { Store } from '../ports/store.ts'
 import type { Stream } from '../ports/stream.ts'
@@ -42,6 +43,7 @@ import { createEvents, type Events } from '../service/events.ts'
 import { createInitialSync, type InitialSync } from '../service/initial-sync.ts'
 import { createPresenceEvents } from '../service/presence-events.ts'
 import type { PresenceListExpiry } from '../service/presence-list-expiry.ts'
+import type { PresenceListRepeats } from '../service/presence-list-repeats.ts'
 import { createPresenceSection } from '../service/presence-section.ts'
 import { createPresence, type Presence } from '../service/presence.ts'
 import { createRateLimits, type RateLimits } from '../service/rate-limit.ts'
@@ -74,11 +76,25 @@ export interface Composition {
   readonly presence: PresenceCore
   readonly homeserver: Homeserver
   readonly listExpiry: PresenceListExpiry
+  readonly listRepeats: PresenceListRepeats
+}
+
+/** Where no other server is spoken with. */
+const NO_DESTINATIONS: Destinations = {
+  offerPresence: () => {},
+  answerPresence: () => {},
+  offerPolls: () => {},
+  offerLists: () => {},
+  heardFrom: () => {},
 }
 
 export async function compose(deps: ComposeDeps): Promise<Composition> {
   const limits = limitsOf(deps.config, deps.clock)
-  const core = await composePresence({ ...deps, destinations: { offerPresence() {}, offerPolls() {} }, onSighted() {} })
+  const core = await composePresence({
+    ...deps,
+    destinations: { offerPresence() {}, offerPolls() {} },
+    onSighted() {},
+  })
   const stream = await createStream(deps.store)
   const homeserver = await composeHomeserver({
     ...deps,
@@ -88,7 +104,7 @@ export async function compose(deps: ComposeDeps): Promise<Composition> {
     wake: core.wakeups,
     onDeactivate: (userId) => services.lists.end(userId),
   })
-  const services: Services = composeServices(deps, core, homeserver, { limits, stream })
+  const services: Services = await composeServices(deps, core, homeserver, { limits, stream })
   const metrics = createMetrics({ parked: () => core.wakeups.parked, inFlight: () => http.inFlight })
   const routes = [
     ...clientRoutes(deps, homeserver, services),
@@ -105,7 +121,8 @@ export async function compose(deps: ComposeDeps): Promise<Composition> {
     bounds: HTTP_BOUNDS,
     observe: metrics.observe,
   })
-  return { http, routes, presence: core, homeserver, listExpiry: services.listExpiry }
+  const { listExpiry, listRepeats } = services
+  return { http, routes, presence: core, homeserver, listExpiry, listRepeats }
 }
 
 function limitsOf({ rateLimits }: Config, clock: Clock): RateLimits<LimitName> {
@@ -120,19 +137,20 @@ interface Services extends PresenceListParts {
   readonly initialSync: InitialSync
 }
 
-function composeServices(
+async function composeServices(
   deps: ComposeDeps,
   core: PresenceCore,
   { directory, reading }: Homeserver,
   { limits, stream }: { readonly limits: RateLimits<LimitName>; readonly stream: Stream },
-): Services {
+): Promise<Services> {
   const { config, clock, random } = deps
   const { loop, persist, wakeups, epoch } = core
   const { serverName } = config
   const { enabled, busy, statusMsgBytesMax } = config.presence
   const events = createPresenceEvents({ directory, clock, epoch, serverName, busy })
   const section = createPresenceSection({ enabled, loop, events, epoch })
-  const parts = composePresenceLists({ ...deps, stream, core, directory, events })
+  const destinations = NO_DESTINATIONS
+  const parts = await composePresenceLists({ ...deps, stream, core, directory, events, destinations })
   const lists = parts.listNews
   const both = { loop, wakeups, presence: section, lists, clock, random, epoch, pollMaxMs: BOUNDS.pollMaxMs }
   return {

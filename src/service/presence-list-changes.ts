@@ -1,3 +1,4 @@
+import { assert } from '../base/assert.ts'
 import type { Millis } from '../base/clock.ts'
 import {
   stepGrant,
@@ -11,7 +12,8 @@ import {
   type ToObserver,
   type Verdict,
 } from '../engine/presence-list.ts'
-import type { UserId } from '../matrix/ids.ts'
+import type { ListEduKind } from '../matrix/edu.ts'
+import { serverOf, type ServerName, type UserId } from '../matrix/ids.ts'
 import type { InviteDirection, InviteNews, InviteState } from '../matrix/presence-list.ts'
 import type { Row, Store, Write } from '../ports/store.ts'
 
@@ -29,14 +31,39 @@ export interface Pair {
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
 
+/** The asking that a word is about: the position at which it began, `new` before it has one, null if nobody said. */
+type Asking = number | 'new' | null
+
 interface Draft extends Mutable<Pair> {
   readonly entryBefore: Row<'presenceList'> | null
   readonly grantBefore: Row<'presenceGrants'> | null
+  /** Of the observer's side. */
+  ask: Asking
+  /** Of the observed user's side, as the observer's server named it. */
+  grantAsk: number | null
+  /** What the other side is to be told if it is on another server; `nothing`: nor what waits for it since before. */
+  word: ListEduKind | 'nothing' | null
+  /** The observer's server is to hear the observed user's presence. */
+  isPushed: boolean
+}
+
+/** What another server says of a pair. */
+export interface Word {
+  readonly kind: ListEduKind
+  readonly ask: number | null
 }
 
 /** Something that reaches one side of a pair. */
 type Arrival =
   { readonly at: 'list'; readonly input: ListInput } | { readonly at: 'grant'; readonly input: GrantInput }
+
+/** What became of a grant, for who counts them. */
+export interface GrantTurn {
+  readonly observer: UserId
+  readonly observed: UserId
+  readonly before: GrantState
+  readonly after: GrantState
+}
 
 /** Somebody came into another's sight, or went out of it. */
 export interface Turn {
@@ -47,7 +74,8 @@ export interface Turn {
 
 /**
  * The changes of one commit. Both sides of a pair of this server are changed together: what one side says to the other
- * arrives at once. Nothing of it is so until the rows of `writes` are durable.
+ * arrives at once. Of a pair with another server one side is here, and what it says goes into the outbox. Nothing of it is so
+ * until the rows of `writes` are durable.
  */
 export class PairChanges {
   readonly #store: PairStore
@@ -83,6 +111,10 @@ export class PairChanges {
       grantTs: grantBefore?.ts ?? 0,
       entryBefore,
       grantBefore,
+      ask: entryBefore?.ask ?? null,
+      grantAsk: grantBefore?.ask ?? null,
+      word: null,
+      isPushed: false,
     }
     this.#pairs.set(keyOf(observer, observed), draft)
     return draft
@@ -98,11 +130,45 @@ export class PairChanges {
     this.#arrive(observer, observed, { at: 'grant', input }, 'ask')
   }
 
+  /**
+   * The other server's word arrives at the side that is here. Words of the same server come in order but for accidents, so
+   * one about an older asking than the last was overtaken: it changes nothing (decision 0015).
+   */
+  hear({ observer, observed }: Pair, { kind, ask }: Word, verdict: Verdict): void {
+    const draft = this.#draft(observer, observed)
+    if (kind === 'accept' || kind === 'deny') {
+      if (isOlder(ask, draft.ask)) return
+      // Nobody asked here: what is answered with names their asking.
+      if (draft.list === 'absent') draft.ask = ask
+      this.#stepList(draft, kind, verdict)
+    } else {
+      if (kind === 'withdraw' && isOlder(ask, draft.grantAsk)) return
+      if (kind === 'invite') draft.grantAsk = isOlder(ask, draft.grantAsk) ? draft.grantAsk : ask
+      this.#stepGrant(draft, kind === 'invite' ? `invite, ${verdict}` : kind)
+    }
+  }
+
+  /** Takes back what would be said to other servers. */
+  silence(): void {
+    for (const draft of this.#pairs.values()) {
+      draft.word = null
+      draft.isPushed = false
+    }
+  }
+
   /** Was anything changed at all? */
   get isEmpty(): boolean {
-    return (
-      this.#news.size === 0 && [...this.#pairs.values()].every((draft) => rowsOf(draft, null).length === 0)
-    )
+    return this.#changesNothing && [...this.#pairs.values()].every(({ word }) => word === null)
+  }
+
+  /** Is something said and nothing changed? */
+  get isMereAnswer(): boolean {
+    return this.#changesNothing && !this.isEmpty
+  }
+
+  get #changesNothing(): boolean {
+    const drafts = [...this.#pairs.values()]
+    return this.#news.size === 0 && drafts.every((draft) => !changesEntry(draft) && !changesGrant(draft))
   }
 
   /** Users who have something new to read. */
@@ -110,12 +176,38 @@ export class PairChanges {
     return new Set([...this.#news.values()].map(({ userId }) => userId))
   }
 
-  /** By the grant: a list entry alone shows nobody (P-149). */
+  /**
+   * By the grant: a list entry alone shows nobody (P-149). Of another server's user the grant is there; here the entry stands for
+   * it, which nobody but that server can have accepted (P-189).
+   */
   get turns(): Turn[] {
-    return [...this.#pairs.values()].flatMap(({ observer, observed, grant, grantBefore }) => {
-      const visible = grant === 'granted'
-      return visible === (grantBefore?.state === 'granted') ? [] : [{ observer, observed, visible }]
+    return [...this.#pairs.values()].flatMap((draft) => {
+      const { observer, observed, list, grant, entryBefore, grantBefore } = draft
+      const isHere = this.#isLocal(observed)
+      const visible = isHere ? grant === 'granted' : list === 'accepted'
+      const before = isHere ? grantBefore?.state === 'granted' : entryBefore?.state === 'accepted'
+      return visible === before ? [] : [{ observer, observed, visible }]
     })
+  }
+
+  get grantTurns(): GrantTurn[] {
+    return [...this.#pairs.values()].flatMap(({ observer, observed, grant: after, grantBefore }) => {
+      const before = grantBefore?.state ?? 'absent'
+      return before === after ? [] : [{ observer, observed, before, after }]
+    })
+  }
+
+  /** Servers for which something lies in the outbox. */
+  get addressed(): ReadonlySet<ServerName> {
+    const drafts = [...this.#pairs.values()].filter(({ word }) => word !== null && word !== 'nothing')
+    return new Set(drafts.map((draft) => this.#otherServer(draft)))
+  }
+
+  /** Users whose presence other servers are to hear at once. */
+  get pushes(): { readonly server: ServerName; readonly observed: UserId }[] {
+    return [...this.#pairs.values()]
+      .filter(({ isPushed }) => isPushed)
+      .map(({ observer, observed }) => ({ server: serverOf(observer), observed }))
   }
 
   writes(next: () => number): Write[] {
@@ -126,15 +218,34 @@ export class PairChanges {
       positions.set(key, pos)
       return { put: 'presenceListNews', row: { ...one, ts, pos } }
     })
-    const rows = [...this.#pairs.values()].flatMap((draft) => {
-      const acceptedPos = positions.get(newsKey(draft.observer, draft.observed, 'outgoing')) ?? null
-      return rowsOf(draft, acceptedPos)
-    })
+    const rows: Write[] = []
+    for (const draft of this.#pairs.values()) {
+      const newPos = positions.get(newsKey(draft.observer, draft.observed, 'outgoing')) ?? null
+      rows.push(
+        ...entryWrites(draft, newPos),
+        ...grantWrites(draft),
+        ...this.#outboxWrites(draft, newPos, next),
+      )
+    }
     return [...rows, ...news]
   }
 
+  /** In place of what waits for the same pair: only the newest is worth saying. */
+  #outboxWrites(draft: Draft, newPos: number | null, next: () => number): Write[] {
+    const { observer, observed, word: kind } = draft
+    if (kind === null) return []
+    if (kind === 'nothing') return [{ drop: 'listOutbox', where: { observer, observed } }]
+    const ask = kind === 'invite' || kind === 'withdraw' ? askOf(draft, newPos) : draft.grantAsk
+    const serverName = this.#otherServer(draft)
+    return [{ put: 'listOutbox', row: { observer, observed, serverName, kind, ask, pos: next() } }]
+  }
+
+  #otherServer({ observer, observed }: Pair): ServerName {
+    return serverOf(this.#isLocal(observer) ? observed : observer)
+  }
+
   #arrive(observer: UserId, observed: UserId, first: Arrival, verdict: Verdict): void {
-    const draft = this.#pairs.get(keyOf(observer, observed)) as Draft
+    const draft = this.#draft(observer, observed)
     const arrivals = [first]
     // Grows while it is walked; every exchange of §5.5 ends after a few words.
     for (const arrival of arrivals)
@@ -145,13 +256,26 @@ export class PairChanges {
       )
   }
 
+  #draft(observer: UserId, observed: UserId): Draft {
+    const draft = this.#pairs.get(keyOf(observer, observed))
+    assert(draft !== undefined, 'a pair is changed that was not looked up')
+    return draft
+  }
+
   #stepList(draft: Draft, input: ListInput, verdict: Verdict): Arrival[] {
     const { state, actions } = stepList(draft.list, input)
+    if (draft.list === 'absent' && state === 'pending') draft.ask = 'new'
     if (state === 'pending' && isRenewed(draft.list, state, actions)) draft.askedTs = this.#now
+    const isOver = input === 'expire' && draft.list === 'pending'
     draft.list = state
     this.#tell(draft.observer, draft.observed, 'outgoing', actions)
-    if (!this.#isLocal(draft.observed)) return []
-    return messagesOf(actions).map((message) => ({
+    const messages = messagesOf(actions)
+    if (!this.#isLocal(draft.observed)) {
+      // An invite that never arrived is not to arrive after its time.
+      draft.word = isOver ? 'nothing' : (messages.at(-1) ?? draft.word)
+      return []
+    }
+    return messages.map((message) => ({
       at: 'grant',
       input: message === 'invite' ? (`invite, ${verdict}` as const) : message,
     }))
@@ -162,8 +286,14 @@ export class PairChanges {
     if (isRenewed(draft.grant, state, actions)) draft.grantTs = this.#now
     draft.grant = state
     this.#tell(draft.observed, draft.observer, 'incoming', actions)
-    if (!this.#isLocal(draft.observer)) return []
-    return messagesOf(actions).map((message) => ({ at: 'list', input: message }))
+    const messages = messagesOf(actions)
+    if (!this.#isLocal(draft.observer)) {
+      draft.word = messages.at(-1) ?? draft.word
+      const isPushed = draft.isPushed || actions.some(({ kind }) => kind === 'push')
+      draft.isPushed = isPushed && state === 'granted'
+      return []
+    }
+    return messages.map((message) => ({ at: 'list', input: message }))
   }
 
   #tell(
@@ -190,24 +320,42 @@ function messagesOf<Message>(actions: readonly Action<Message>[]): Message[] {
   return actions.flatMap((action) => (action.kind === 'send' ? [action.message] : []))
 }
 
-function rowsOf(draft: Draft, acceptedPos: number | null): Write[] {
-  return [...entryWrites(draft, acceptedPos), ...grantWrites(draft)]
+function isOlder(ask: number | null, known: Asking): boolean {
+  return ask !== null && typeof known === 'number' && ask < known
+}
+
+/** What began with this change is named by the position at which the observer is told of it. */
+function askOf({ ask }: Draft, newPos: number | null): number | null {
+  return ask === 'new' ? newPos : ask
+}
+
+function changesEntry({ list: state, askedTs, ask, entryBefore: before }: Draft): boolean {
+  if (state === 'absent') return before !== null
+  return before?.state !== state || before.askedTs !== askedTs || before.ask !== ask
 }
 
 function entryWrites(draft: Draft, newPos: number | null): Write[] {
-  const { observer, observed, list: state, askedTs, entryBefore: before } = draft
-  if (state === 'absent')
-    return before === null ? [] : [{ drop: 'presenceList', where: { observer, observed } }]
-  if (before?.state === state && before.askedTs === askedTs) return []
+  const { observer, observed, list: state, askedTs } = draft
+  if (!changesEntry(draft)) return []
+  if (state === 'absent') return [{ drop: 'presenceList', where: { observer, observed } }]
+  const ask = askOf(draft, newPos)
+  assert(ask !== null, 'an entry that nobody asked for')
   const acceptedPos = state === 'accepted' ? newPos : null
-  return [{ put: 'presenceList', row: { observer, observed, state, askedTs, acceptedPos, ask: 0 } }]
+  return [{ put: 'presenceList', row: { observer, observed, state, askedTs, acceptedPos, ask } }]
 }
 
-function grantWrites({ observer, observed, grant: state, grantTs: ts, grantBefore: before }: Draft): Write[] {
-  if (state === 'absent')
-    return before === null ? [] : [{ drop: 'presenceGrants', where: { observed, observer } }]
-  if (before?.state === state && before.ts === ts) return []
-  return [{ put: 'presenceGrants', row: { observed, observer, state, ts, ask: null } }]
+function changesGrant({ grant: state, grantTs, grantAsk, grantBefore: before }: Draft): boolean {
+  if (state === 'absent') return before !== null
+  if (before?.state !== state || before.ts !== grantTs) return true
+  // Who is ignored is not written down again for asking.
+  return state !== 'ignored' && before.ask !== grantAsk
+}
+
+function grantWrites(draft: Draft): Write[] {
+  const { observer, observed, grant: state, grantTs: ts, grantAsk: ask } = draft
+  if (!changesGrant(draft)) return []
+  if (state === 'absent') return [{ drop: 'presenceGrants', where: { observed, observer } }]
+  return [{ put: 'presenceGrants', row: { observed, observer, state, ts, ask } }]
 }
 
 /** No ID holds a NUL. */

@@ -3,7 +3,8 @@ import { ALICE, BOB, CAROL, openListHouse, ZOE, type ListHouse } from '../../tes
 import type { UserId } from '../matrix/ids.ts'
 import type { Row, Store, Write } from '../ports/store.ts'
 import { createMemoryStore } from '../store/memory.ts'
-import { INVITES_WAITING_MAX, LIST_CHANGE_MAX } from './presence-list.ts'
+import { INVITES_WAITING_MAX } from './grant-counts.ts'
+import { LIST_CHANGE_MAX } from './presence-list.ts'
 
 const HOUR = 3_600_000
 
@@ -117,7 +118,6 @@ describe('one change', () => {
 
   test('of a user for whose answer too many wait is denied at once, until one is answered', async () => {
     const { store } = watched()
-    const house = await openListHouse({ store })
     const others = Array.from({ length: INVITES_WAITING_MAX }, (_, i) => `@u${i}:hs` as UserId)
     await store.commit(
       others.map((observer) => ({
@@ -125,10 +125,11 @@ describe('one change', () => {
         row: { observed: BOB, observer, state: 'pending', ts: 0, ask: null },
       })),
     )
+    const house = await openListHouse({ store })
     await invite(house, ALICE, BOB)
     expect(await newsOf(house, ALICE)).toMatchObject([{ otherId: BOB, state: 'denied' }])
     expect(await newsOf(house, BOB)).toEqual([])
-    await store.commit([{ drop: 'presenceGrants', where: { observed: BOB, observer: others[0] as UserId } }])
+    await house.lists.deny(BOB, others[0] as UserId, { ignoreFuture: false })
     await invite(house, ALICE, BOB)
     expect(await newsOf(house, ALICE)).toMatchObject([{ otherId: BOB, state: 'pending' }])
   })

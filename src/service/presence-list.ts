@@ -1,21 +1,22 @@
-import { assertNever } from '../base/assert.ts'
 import type { Clock, Millis } from '../base/clock.ts'
 import { runInAll, Serial } from '../base/serial.ts'
-import type { Verdict } from '../engine/presence-list.ts'
 import { refuse } from '../matrix/errors.ts'
 import { parseUserId, serverOf, type ServerName, type UserId } from '../matrix/ids.ts'
 import type { InvitePolicy } from '../matrix/presence-list.ts'
+import type { Destinations } from '../ports/destinations.ts'
 import type { Directory } from '../ports/directory.ts'
+import type { ListEdu } from '../ports/edus.ts'
 import type { Store } from '../ports/store.ts'
 import type { Stream } from '../ports/stream.ts'
 import type { Wake } from '../ports/wake.ts'
 import type { Loop } from './loop.ts'
-import { PairChanges, type Pair, type PairStore } from './presence-list-changes.ts'
+import type { GrantCounts } from './grant-counts.ts'
+import { PairChanges, type PairStore, type Turn } from './presence-list-changes.ts'
+import type { ListOutbox } from './presence-list-outbox.ts'
+import { createVerdicts, type Verdicts } from './presence-list-verdict.ts'
 
 /** Entries of one list (`LIST_MAX`). */
 export const LIST_MAX = 1_000
-/** Invites that wait for one user's answer; one more is denied at once, so that nobody's inbox can be flooded. */
-export const INVITES_WAITING_MAX = 1_000
 /** User IDs in one change (`LIST_CHANGE_MAX`). */
 export const LIST_CHANGE_MAX = 100
 /** An invite that is asked for again is sent again at most this often. */
@@ -32,10 +33,11 @@ export interface ListChange {
  */
 export interface PresenceLists {
   /**
-   * Invites in order, then drops in order; who is in both is dropped. Repeating changes nothing.
+   * Invites in order, then drops in order; who is in both is dropped. Repeating changes nothing. An invite to another server
+   * waits there and here, whether or not that server can be reached now.
    *
-   * @throws MatrixError 400 M_INVALID_PARAM for what is no user ID, more than `LIST_CHANGE_MAX` of them, or a list that would
-   *   grow beyond `LIST_MAX`
+   * @throws MatrixError 400 M_INVALID_PARAM for what is no user ID, more than `LIST_CHANGE_MAX` of them, a list that would
+   *   grow beyond `LIST_MAX`, or users of other servers where those are not spoken with
    */
   change(userId: UserId, change: ListChange): Promise<void>
   /**
@@ -50,6 +52,13 @@ export interface PresenceLists {
   revoke(userId: UserId, observer: UserId, options: { readonly ignoreFuture: boolean | null }): Promise<void>
   policy(userId: UserId): Promise<InvitePolicy>
   setPolicy(userId: UserId, policy: InvitePolicy): Promise<void>
+  /**
+   * A list EDU of another server arrived, whose users were held against it (P-187, P-188). Coming twice, or late, changes nothing;
+   * it rejects only if the store fails.
+   */
+  hear(origin: ServerName, edu: ListEdu): Promise<void>
+  /** An invite to another server's user that nobody answered is sent once more; the user did not ask again. */
+  repeat(observer: UserId, observed: UserId): Promise<void>
   /** Ends what nobody answered since `askedUntil`. */
   expire(observer: UserId, observed: UserId, askedUntil: Millis): Promise<void>
   /** The account ended: so does all that it follows and is followed by. May be called again for what it left undone. */
@@ -64,6 +73,11 @@ export interface PresenceListsDeps {
   readonly directory: Pick<Directory, 'isMember'>
   readonly loop: Pick<Loop, 'granted' | 'revoked' | 'isIgnored' | 'view'>
   readonly wake: Pick<Wake, 'users'>
+  readonly destinations: Pick<Destinations, 'offerLists' | 'answerPresence'>
+  readonly outbox: Pick<ListOutbox, 'takesMereAnswer'>
+  readonly counts: GrantCounts
+  /** Are other servers spoken with at all (`federation.enabled`)? */
+  readonly federates: boolean
   /** Of users who set none (`presence.invite_policy`). */
   readonly defaultPolicy: InvitePolicy
   /** Told that there is something new that will be too old one day. */
@@ -78,9 +92,11 @@ class StoredLists implements PresenceLists {
   readonly #deps: PresenceListsDeps
   /** A line for each user; whatever changes a pair holds the lines of both. */
   readonly #users = new Serial<UserId>()
+  readonly #verdicts: Verdicts
 
   constructor(deps: PresenceListsDeps) {
     this.#deps = deps
+    this.#verdicts = createVerdicts(deps)
   }
 
   async change(userId: UserId, { invite, drop }: ListChange): Promise<void> {
@@ -90,6 +106,7 @@ class StoredLists implements PresenceLists {
     // Who is in both is dropped, and nobody needs to ask themselves.
     const isInvited = (other: UserId): boolean => other !== userId && !dropped.has(other)
     const invited = new Set(invite.flatMap(userIdIn).filter(isInvited))
+    this.#requireReach(invited)
     await this.#ownChange(userId, [...invited, ...dropped], async (changes) => {
       await this.#requireRoom(userId, invited, dropped)
       for (const observed of invited) await this.#invite(changes, userId, observed)
@@ -103,6 +120,7 @@ class StoredLists implements PresenceLists {
       if (pair.grant !== 'pending' && pair.grant !== 'granted') throw noInvite()
       changes.atGrant(pair, 'accept')
       if (!addBack) return
+      this.#requireReach([observer])
       await this.#requireRoom(userId, new Set([observer]), new Set())
       await this.#invite(changes, userId, observer)
     })
@@ -134,13 +152,30 @@ class StoredLists implements PresenceLists {
   }
 
   async policy(userId: UserId): Promise<InvitePolicy> {
-    return ((await this.#deps.store.invitePolicy(userId)) ?? this.#deps.defaultPolicy) as InvitePolicy
+    return this.#verdicts.policy(userId)
   }
 
   async setPolicy(userId: UserId, policy: InvitePolicy): Promise<void> {
     await this.#users.run(userId, async () => {
       await this.#requireMember(userId)
       await this.#deps.store.commit([{ put: 'invitePolicies', row: { userId, policy } }])
+    })
+  }
+
+  async hear(origin: ServerName, { observer, observed, ...word }: ListEdu): Promise<void> {
+    const { outbox } = this.#deps
+    await this.#inLines([observer, observed], async (changes) => {
+      const pair = await changes.pair(observer, observed)
+      const isNew = word.kind === 'invite' && pair.grant === 'absent'
+      const reverse = isNew ? await changes.pair(observed, observer) : pair
+      changes.hear(pair, word, isNew ? await this.#verdicts.of(pair, reverse) : 'ask')
+      if (changes.isMereAnswer && !(await outbox.takesMereAnswer(origin))) changes.silence()
+    })
+  }
+
+  async repeat(observer: UserId, observed: UserId): Promise<void> {
+    await this.#inLines([observer, observed], async (changes) => {
+      changes.atList(await changes.pair(observer, observed), 'repeat', 'ask')
     })
   }
 
@@ -198,37 +233,14 @@ class StoredLists implements PresenceLists {
     changes.atGrant(reverse, 'lift')
     const pair = await changes.pair(observer, observed)
     const isDue = pair.list === 'pending' && this.#deps.clock.now() - pair.askedTs > RESEND_MIN_MS
-    changes.atList(pair, isDue ? 'resend' : 'invite', await this.#verdict(pair, reverse))
+    const verdict = this.#isLocal(observed) ? await this.#verdicts.of(pair, reverse) : 'ask'
+    changes.atList(pair, isDue ? 'resend' : 'invite', verdict)
   }
 
-  /** What becomes of a new invite; of another server's user we do not know. */
-  async #verdict(pair: Pair, reverse: Pair): Promise<Verdict> {
-    if (!this.#isLocal(pair.observed)) return 'ask'
-    const wish = await this.#wish(pair, reverse)
-    if (wish !== 'ask' || pair.grant !== 'absent') return wish
-    const waiting = await this.#deps.store.presenceGrants(pair.observed, 'pending')
-    return waiting.length < INVITES_WAITING_MAX ? 'ask' : 'deny'
-  }
-
-  /** What the observed user would have done with it. */
-  async #wish({ observer, observed }: Pair, reverse: Pair): Promise<Verdict> {
-    const { loop, directory } = this.#deps
-    if (!(await directory.isMember(observed)) || loop.isIgnored(observer, observed)) return 'deny'
-    const policy = await this.policy(observed)
-    switch (policy) {
-      case 'accept_all':
-        return 'accept'
-      case 'deny_all':
-        return 'deny'
-      case 'accept_reverse':
-        return reverse.list === 'absent' ? 'ask' : 'accept'
-      case 'accept_shared_room':
-        return loop.view(observer, observed) === null ? 'ask' : 'accept'
-      case 'manual':
-        return 'ask'
-      default:
-        return assertNever(policy)
-    }
+  /** Nobody is to wait for an answer that cannot come. */
+  #requireReach(invited: Iterable<UserId>): void {
+    if (this.#deps.federates || [...invited].every((userId) => this.#isLocal(userId))) return
+    throw refuse.invalidParam('This server does not speak with others: only its own users can be invited')
   }
 
   async #requireMember(userId: UserId): Promise<void> {
@@ -269,18 +281,25 @@ class StoredLists implements PresenceLists {
     })
   }
 
-  /** Durable first, then in sight or out of it, then everybody may look. */
+  /** Durable first, then said to other servers, then in sight or out of it, then everybody may look. */
   async #commit(changes: PairChanges): Promise<void> {
-    const { stream, loop, wake, onNews } = this.#deps
+    const { stream, counts, destinations, wake, onNews } = this.#deps
     if (changes.isEmpty) return
     await stream.commit((next) => changes.writes(next))
-    for (const { observer, observed, visible } of changes.turns) {
-      if (visible) loop.granted(observer, observed)
-      else loop.revoked(observer, observed)
-    }
+    for (const turn of changes.grantTurns) counts.turned(turn)
+    // First, so that an accept stands before the presence that it lets through (P-190).
+    for (const server of changes.addressed) destinations.offerLists(server)
+    for (const turn of changes.turns) this.#turn(turn)
+    for (const { server, observed } of changes.pushes) destinations.answerPresence(server, [observed])
     if (changes.told.size === 0) return
     onNews()
     wake.users(changes.told, 'rooms')
+  }
+
+  #turn({ observer, observed, visible }: Turn): void {
+    const { loop } = this.#deps
+    if (visible) loop.granted(observer, observed)
+    else loop.revoked(observer, observed)
   }
 
   #isLocal(userId: UserId): boolean {

@@ -1,13 +1,15 @@
 import { systemRandom } from '../../src/base/random.ts'
 import { Engine } from '../../src/engine/engine.ts'
 import { createStream } from '../../src/homeserver/stream.ts'
-import type { ServerName, UserId } from '../../src/matrix/ids.ts'
+import { serverOf, type ServerName, type UserId } from '../../src/matrix/ids.ts'
 import type { InvitePolicy } from '../../src/matrix/presence-list.ts'
 import type { Store } from '../../src/ports/store.ts'
 import type { Stream } from '../../src/ports/stream.ts'
 import { createLoop, type Loop } from '../../src/service/loop.ts'
 import { createPersist } from '../../src/service/persist.ts'
+import { GrantCounts } from '../../src/service/grant-counts.ts'
 import { createPresenceListNews, type PresenceListNews } from '../../src/service/presence-list-news.ts'
+import { createListOutbox, type ListOutbox } from '../../src/service/presence-list-outbox.ts'
 import { createPresenceLists, type PresenceLists } from '../../src/service/presence-list.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import { POLICY } from './engine-kit.ts'
@@ -26,7 +28,8 @@ export interface ListHouse {
   readonly loop: Loop
   readonly lists: PresenceLists
   readonly news: PresenceListNews
-  /** What happened beside the store, in order: `granted`, `revoked`, `woken`, `news`. */
+  readonly outbox: ListOutbox
+  /** What happened beside the store, in order: `granted`, `revoked`, `woken`, `news`, `lists for`, `presence of`. */
   readonly happened: string[]
 }
 
@@ -36,6 +39,8 @@ export interface ListHouseOptions {
   /** Everybody of this server but these. */
   readonly gone?: ReadonlySet<UserId>
   readonly policy?: InvitePolicy
+  readonly serverName?: string
+  readonly federates?: boolean
 }
 
 /** As a server starts: what the store holds is granted before presence begins. */
@@ -45,18 +50,23 @@ export async function openListHouse(options: ListHouseOptions = {}): Promise<Lis
     store = createMemoryStore(),
     gone = new Set(),
     policy = 'manual',
+    federates = true,
   } = options
+  const serverName = (options.serverName ?? 'hs') as ServerName
   const happened: string[] = []
   const stream = await createStream(store)
   const loop = startLoop(clock, store)
   for (const { observer, observed, state } of await store.all('presenceGrants'))
     if (state === 'granted') loop.granted(observer, observed)
+  for (const { observer, observed, state } of await store.all('presenceList'))
+    if (state === 'accepted' && serverOf(observed) !== serverName) loop.granted(observer, observed)
   loop.begin()
+  const outbox = createListOutbox({ store, serverName })
   const lists = createPresenceLists({
     store,
     stream,
     clock,
-    serverName: 'hs' as ServerName,
+    serverName,
     directory: { isMember: async (userId) => !gone.has(userId) },
     loop: {
       view: (viewer, userId) => loop.view(viewer, userId),
@@ -71,11 +81,19 @@ export async function openListHouse(options: ListHouseOptions = {}): Promise<Lis
       },
     },
     wake: { users: (userIds, topic) => void happened.push(`woken ${[...userIds].join(' ')} for ${topic}`) },
+    destinations: {
+      offerLists: (server) => void happened.push(`lists for ${server}`),
+      answerPresence: (server, userIds) =>
+        void happened.push(`presence of ${[...userIds].join(' ')} for ${server}`),
+    },
+    outbox,
+    counts: new GrantCounts({ rows: await store.all('presenceGrants'), serverName }),
+    federates,
     defaultPolicy: policy,
     onNews: () => void happened.push('news'),
   })
   const news = createPresenceListNews({ store, stream, usersMax: 100 })
-  return { clock, store, stream, loop, lists, news, happened }
+  return { clock, store, stream, loop, lists, news, outbox, happened }
 }
 
 function startLoop(clock: ManualClock, store: Store): Loop {
