@@ -49,9 +49,11 @@ export const KEY_BOUNDS = {
   serversMax: 10_000,
   /** No key is believed for longer than this after it was fetched (§5.2). */
   believedMs: 7 * 86_400_000,
-  /** Between two fetches from one server that did not bring the wanted key, doubled each time. */
-  againMinMs: 10_000,
-  againMaxMs: 3_600_000,
+  /** A server that said its keys is not asked again for this long, whatever key somebody names. */
+  askedAgainMs: 60_000,
+  /** One that did not answer is asked again after this, doubled up to the second. */
+  retryMinMs: 5_000,
+  retryMaxMs: 300_000,
   /** Keys are fetched in two lanes, so that nobody can hold up the servers that we know. */
   knownParallelMax: 50,
   strangersParallelMax: 50,
