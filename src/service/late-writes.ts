@@ -20,7 +20,9 @@ export interface LateWritesDeps {
 export class LateWrites {
   readonly #deps: LateWritesDeps
   readonly #waiting = new Map<string, Write>()
-  #running: Promise<void> | null = null
+  /** The run of commits, never rejects. */
+  #running: Promise<void> = Promise.resolve()
+  #isRunning = false
   #timer: Timer | null = null
   #isClosed = false
 
@@ -45,9 +47,9 @@ export class LateWrites {
   }
 
   #begin(): void {
-    this.#running ??= this.#run().finally(() => {
-      this.#running = null
-    })
+    if (this.#isRunning) return
+    this.#isRunning = true
+    this.#running = this.#run()
   }
 
   async #run(): Promise<void> {
@@ -59,12 +61,13 @@ export class LateWrites {
       } catch (err) {
         this.#deps.log.error({ err }, 'something heard from other servers could not be stored, trying again')
         for (const [row, write] of batch) if (!this.#waiting.has(row)) this.#waiting.set(row, write)
-        if (this.#isClosed) return
+        if (this.#isClosed) break
         this.#timer = this.#deps.clock.after(RETRY_MS, () => {
           this.#timer = null
           this.#begin()
         })
       }
     }
+    this.#isRunning = false
   }
 }

@@ -56,7 +56,6 @@ export class Watchdogs {
   /** The peer is alive: a request of its, or an answer to one of ours. */
   heard(server: ServerName): void {
     const dog = this.#dog(server)
-    if (dog.unanswered >= REMINDERS_UNANSWERED_MAX) dog.shortMs = this.#deps.shortMs
     dog.unanswered = 0
     dog.shortDueTs = this.#deps.clock.now() + dog.shortMs
     this.#arm(server, dog)
@@ -124,7 +123,9 @@ export class Watchdogs {
 
   #look(server: ServerName, dog: Watchdog): void {
     if (this.#deps.clock.now() < Math.min(dog.shortDueTs, dog.longDueTs)) return this.#arm(server, dog)
-    if (dog.unanswered < REMINDERS_UNANSWERED_MAX) this.#remind(server, dog)
+    if (dog.unanswered < REMINDERS_UNANSWERED_MAX) return this.#remind(server, dog)
+    // It is down, and when it is heard again that is a change.
+    dog.shortMs = this.#deps.shortMs
   }
 
   #remind(server: ServerName, dog: Watchdog): void {
