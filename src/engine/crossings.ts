@@ -45,8 +45,9 @@ export class Crossings {
       for (const guests of room.guests.values()) for (const guest of guests) this.#sight(guest)
       return
     }
-    // P-176; a server that was there before has heard of everybody.
-    if (room.guests.get(server)?.size === 1) this.#introduce(room, [server], now)
+    // P-176; a server that was there before has heard of everybody who did not hide from those it had there.
+    const isNew = room.guests.get(server)?.size === 1
+    this.#introduce(room, [server], now, (host) => isNew || servers.hidesFromSome(host))
     this.#sight(user)
   }
 
@@ -65,11 +66,12 @@ export class Crossings {
   granted(observer: UserNum, observed: UserNum, now: Millis): void {
     const { servers } = this.#deps
     const server = servers.of(observer)
-    if (server !== null) {
+    const isOurs = servers.of(observed) === null
+    if (server !== null && isOurs) {
       servers.poll(server, observed, true)
       this.#tell(server, observed, now)
     }
-    if (servers.of(observed) === null) return
+    if (isOurs) return
     this.follow(observer, observed)
     this.#sight(observed)
   }
@@ -104,15 +106,22 @@ export class Crossings {
       outcome().push(server, follower)
   }
 
-  /** Tells servers of all our members. */
-  #introduce(room: Room, servers: Iterable<ServerNum>, now: Millis): void {
+  /** Tells servers of our members, those who are news to them. */
+  #introduce(
+    room: Room,
+    servers: Iterable<ServerNum>,
+    now: Millis,
+    isNews: (host: UserNum) => boolean = () => true,
+  ): void {
     const hosts = [...room.members.keys()].filter(
-      (member) => this.#deps.servers.of(member) === null && this.#deps.isWorthTelling(member, now),
+      (member) =>
+        this.#deps.servers.of(member) === null && isNews(member) && this.#deps.isWorthTelling(member, now),
     )
     for (const server of servers) for (const host of hosts) this.#tell(server, host, now)
   }
 
   #tell(server: ServerNum, user: UserNum, now: Millis): void {
+    if (this.#deps.servers.isHiddenFrom(server, user)) return
     this.#deps.outcome().push(server, user)
     this.#deps.onAudience(user, now)
   }

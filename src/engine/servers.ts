@@ -62,8 +62,18 @@ export class Servers {
       const server = this.of(observer)
       if (server !== null && unpolled?.has(server) !== true) audience.add(server)
     }
-    if (!this.#policy.hideFromIgnored || ties.ignored.size === 0) return audience
-    return new Set([...audience].filter((server) => this.sees(server, user)))
+    for (const server of audience) if (this.isHiddenFrom(server, user)) audience.delete(server)
+    return audience
+  }
+
+  /** Does the user, by an ignore list, hide from all of the server's users who would see them? */
+  isHiddenFrom(num: ServerNum, user: UserNum): boolean {
+    return this.hidesFromSome(user) && !this.sees(num, user)
+  }
+
+  /** Are there people from whom the user hides by an ignore list? */
+  hidesFromSome(user: UserNum): boolean {
+    return this.#policy.hideFromIgnored && this.#interest.ties(user).ignored.size > 0
   }
 
   /** Is there any server to be told of our user? */
@@ -92,7 +102,7 @@ export class Servers {
     const visible = new Set<UserNum>()
     for (const viewer of this.#peers.get(num)?.users ?? [])
       for (const user of this.#interest.visibleTo(viewer)) if (this.of(user) === null) visible.add(user)
-    return [...visible].filter((user) => !this.#policy.hideFromIgnored || this.sees(num, user))
+    return [...visible].filter((user) => !this.isHiddenFrom(num, user))
   }
 
   /** Users of ours whom the server follows: by a grant, and not declined. */
