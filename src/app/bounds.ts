@@ -18,6 +18,8 @@ export const BOUNDS = {
   registrationNonceTtlMs: 60_000,
   requestersInMemoryMax: 100_000,
   profilesInMemoryMax: 100_000,
+  /** Of users of other servers whom no room names. */
+  remoteProfilesMax: 20_000,
   usersInMemoryMax: 20_000,
   roomsInMemoryMax: 1_000,
   filtersInMemoryMax: 10_000,

@@ -37,6 +37,7 @@ import { createUia } from '../homeserver/uia.ts'
 import type { SigningKey } from '../matrix/signing.ts'
 import type { Destinations } from '../ports/destinations.ts'
 import type { Log } from '../ports/log.ts'
+import type { RemoteProfiles } from '../ports/remote-profiles.ts'
 import type { Store } from '../ports/store.ts'
 import type { Stream } from '../ports/stream.ts'
 import { createEvents, type Events } from '../service/events.ts'
@@ -87,6 +88,7 @@ const NO_DESTINATIONS: Destinations = {
   offerLists: () => {},
   heardFrom: () => {},
 }
+const NO_PROFILES: RemoteProfiles = { known: () => new Map(), heard: () => {} }
 
 export async function compose(deps: ComposeDeps): Promise<Composition> {
   const limits = limitsOf(deps.config, deps.clock)
@@ -147,7 +149,8 @@ async function composeServices(
   const { loop, persist, wakeups, epoch } = core
   const { serverName } = config
   const { enabled, busy, statusMsgBytesMax } = config.presence
-  const events = createPresenceEvents({ directory, clock, epoch, serverName, busy })
+  const remoteProfiles = NO_PROFILES
+  const events = createPresenceEvents({ directory, remoteProfiles, clock, epoch, serverName, busy })
   const section = createPresenceSection({ enabled, loop, events, epoch })
   const destinations = NO_DESTINATIONS
   const parts = await composePresenceLists({ ...deps, stream, core, directory, events, destinations })

@@ -1,8 +1,9 @@
 import type { Clock, Millis } from '../base/clock.ts'
-import type { ServerName, UserId } from '../matrix/ids.ts'
+import { serverOf, type ServerName, type UserId } from '../matrix/ids.ts'
 import { presenceEvent, type PresenceEventForm, type ShownPresence } from '../matrix/presence.ts'
 import type { ClientEvent } from '../matrix/sync.ts'
-import type { Directory } from '../ports/directory.ts'
+import type { Directory, PublicProfile } from '../ports/directory.ts'
+import type { RemoteProfiles } from '../ports/remote-profiles.ts'
 
 /** Somebody as a viewer may see them, and the place in the presence stream that this is of. */
 export interface ShownEntry {
@@ -18,6 +19,7 @@ export interface PresenceEvents {
 
 export interface PresenceEventsDeps {
   readonly directory: Pick<Directory, 'profiles'>
+  readonly remoteProfiles: Pick<RemoteProfiles, 'known'>
   readonly clock: Pick<Clock, 'now'>
   /** The life of the presence numbers. */
   readonly epoch: string
@@ -27,11 +29,14 @@ export interface PresenceEventsDeps {
 }
 
 export function createPresenceEvents(deps: PresenceEventsDeps): PresenceEvents {
-  const { directory, clock, epoch, serverName: server, busy } = deps
+  const { clock, epoch, serverName: server, busy } = deps
   return {
     async write(entries, form) {
       if (entries.length === 0) return []
-      const profiles = await directory.profiles(entries.map(({ userId }) => userId))
+      const profiles = await profilesOf(
+        deps,
+        entries.map(({ userId }) => userId),
+      )
       const now: Millis = clock.now()
       return entries.map(({ userId, view }) => {
         const source = { ...profiles.get(userId), userId, seq: view.seq, epoch, server }
@@ -39,4 +44,15 @@ export function createPresenceEvents(deps: PresenceEventsDeps): PresenceEvents {
       })
     },
   }
+}
+
+/** Our users' from the directory; of others what is known at once, so that no other server delays an answer (§5.8). */
+async function profilesOf(
+  { directory, remoteProfiles, serverName }: PresenceEventsDeps,
+  userIds: readonly UserId[],
+): Promise<ReadonlyMap<UserId, PublicProfile>> {
+  const remote = userIds.filter((userId) => serverOf(userId) !== serverName)
+  if (remote.length === 0) return directory.profiles(userIds)
+  const own = await directory.profiles(userIds.filter((userId) => serverOf(userId) === serverName))
+  return new Map([...own, ...remoteProfiles.known(remote)])
 }

@@ -51,6 +51,7 @@ function world(over: { enabled?: boolean } = {}) {
           return new Map([[BOB, { displayname: 'Bob' }]])
         },
       },
+      remoteProfiles: { known: () => new Map() },
       clock,
       epoch: 'life',
       serverName: 'home.example' as ServerName,
