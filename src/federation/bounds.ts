@@ -61,6 +61,17 @@ export const KEY_BOUNDS = {
   fetchTimeoutMs: 15_000,
 } as const
 
+export const INBOUND_BOUNDS = {
+  /** Transactions of one server that wait for its others; a server has one under way (PRESENCE-SPEC §5.3). */
+  waitingPerOriginMax: 10,
+  /** Answers kept for repeats: of one server the newest, for a day; beyond the servers those that were silent longest. */
+  answersPerOriginMax: 100,
+  originsMax: 10_000,
+  answersTtlMs: 86_400_000,
+  sweepIntervalMs: 3_600_000,
+  txnIdBytesMax: 255,
+} as const
+
 export const OUTBOUND_BOUNDS = {
   /** Servers for which something waits, is under way, or is to be remembered. */
   destinationsMax: 10_000,

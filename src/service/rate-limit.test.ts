@@ -35,6 +35,29 @@ describe('rate limits', () => {
     limits.take('presence', '@a:hs')
   })
 
+  test('P-012 what costs more takes more', async () => {
+    const { clock, limits, granted } = setUp()
+    limits.take('presence', '@a:hs', 2)
+    expect(refusalOf(() => limits.take('presence', '@a:hs', 2)).extra).toEqual({ retry_after_ms: 500 })
+    expect(granted('@a:hs', 5)).toBe(1)
+    await clock.advance(1_499)
+    expect(refusalOf(() => limits.take('presence', '@a:hs', 3)).extra).toEqual({ retry_after_ms: 1 })
+    await clock.advance(1)
+    limits.take('presence', '@a:hs', 3)
+  })
+
+  test('P-012 what costs more than a whole allowance waits for that, and is paid off afterwards', async () => {
+    const { clock, limits, granted } = setUp()
+    limits.take('presence', '@a:hs')
+    expect(refusalOf(() => limits.take('presence', '@a:hs', 7)).extra).toEqual({ retry_after_ms: 500 })
+    await clock.advance(500)
+    limits.take('presence', '@a:hs', 7)
+    await clock.advance(2_499)
+    expect(granted('@a:hs', 1)).toBe(0)
+    await clock.advance(1)
+    expect(granted('@a:hs', 5)).toBe(1)
+  })
+
   test('P-093 trying is answered and never thrown', () => {
     const { granted } = setUp()
     expect(granted('@a:hs', 50)).toBe(3)

@@ -9,8 +9,11 @@ export interface RateLimit {
 }
 
 export interface RateLimits<Name extends string> {
-  /** Takes one from the allowance of `key`; throws M_LIMIT_EXCEEDED with `retry_after_ms` when none is left (P-012). */
-  take(name: Name, key: string): void
+  /**
+   * Takes `cost`, one if it is not said, from the allowance of `key`; throws M_LIMIT_EXCEEDED with `retry_after_ms` when so much
+   * is not left (P-012). What costs more than a whole allowance passes when that is whole, and is paid off afterwards.
+   */
+  take(name: Name, key: string, cost?: number): void
   /** The same as an answer, for what is silently ignored when it comes too often (P-093). */
   tryTake(name: Name, key: string): boolean
   /** Throws as `take` would, but takes nothing: for what is charged only when it fails (a login). */
@@ -38,19 +41,19 @@ export function createRateLimits<Name extends string>(options: {
     assert(meter !== undefined, `the rate limit ${name} is not set`)
     return meter
   }
-  const take = (name: Name, key: string): Millis => {
+  const take = (name: Name, key: string, cost = 1): Millis => {
     const meter = meterOf(name)
-    return enabled ? meter.take(key, clock.now()) : 0
+    return enabled ? meter.take(key, cost, clock.now()) : 0
   }
   const refuseFor = (waitMs: Millis): void => {
     if (waitMs > 0) throw refuse.limitExceeded(undefined, { retry_after_ms: waitMs })
   }
   return {
-    take: (name, key) => refuseFor(take(name, key)),
+    take: (name, key, cost) => refuseFor(take(name, key, cost)),
     tryTake: (name, key) => take(name, key) === 0,
     check(name, key) {
       const meter = meterOf(name)
-      if (enabled) refuseFor(meter.wait(key, clock.now()))
+      if (enabled) refuseFor(meter.wait(key, 1, clock.now()))
     },
     get keyCount() {
       return [...meters.values()].reduce((count, meter) => count + meter.keyCount, 0)
@@ -60,11 +63,11 @@ export function createRateLimits<Name extends string>(options: {
 
 /**
  * The generic cell rate algorithm: per key one number, the time at which its allowance is whole again. It may lie
- * `burst` intervals ahead and no more; once it is past, the key is as good as unknown.
+ * `burst` intervals ahead, after something dear by its cost; once it is past, the key is as good as unknown.
  */
 class Meter {
   readonly #intervalMs: number
-  readonly #toleranceMs: number
+  readonly #burst: number
   readonly #keysMax: number
   /** In the order in which the keys were last served. */
   readonly #wholeAt = new Map<string, number>()
@@ -72,7 +75,7 @@ class Meter {
   constructor(limit: RateLimit, keysMax: number) {
     assert(limit.burst >= 1 && limit.perSecond > 0 && keysMax >= 1, 'a rate limit must let something pass')
     this.#intervalMs = 1_000 / limit.perSecond
-    this.#toleranceMs = (limit.burst - 1) * this.#intervalMs
+    this.#burst = limit.burst
     this.#keysMax = keysMax
   }
 
@@ -81,20 +84,21 @@ class Meter {
   }
 
   /** Milliseconds to wait before the next try, a whole number; 0 when this one was granted. */
-  take(key: string, now: Millis): Millis {
-    const waitMs = this.wait(key, now)
+  take(key: string, cost: number, now: Millis): Millis {
+    const waitMs = this.wait(key, cost, now)
     if (waitMs > 0) return waitMs
     const wholeAt = Math.max(now, this.#wholeAt.get(key) ?? now)
     this.#wholeAt.delete(key)
     this.#forget(now)
-    this.#wholeAt.set(key, wholeAt + this.#intervalMs)
+    this.#wholeAt.set(key, wholeAt + cost * this.#intervalMs)
     return 0
   }
 
   /** The same without taking. */
-  wait(key: string, now: Millis): Millis {
+  wait(key: string, cost: number, now: Millis): Millis {
     const wholeAt = Math.max(now, this.#wholeAt.get(key) ?? now)
-    return Math.max(0, Math.ceil(wholeAt - now - this.#toleranceMs))
+    const toleranceMs = (this.#burst - Math.min(cost, this.#burst)) * this.#intervalMs
+    return Math.max(0, Math.ceil(wholeAt - now - toleranceMs))
   }
 
   /** Two a turn, so that idle keys go faster than new ones come; more only to stay within the bound. */
