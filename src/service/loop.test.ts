@@ -394,3 +394,77 @@ describe('start and stop', () => {
     expect([rows, woken, clock.timers]).toEqual([[], [], 0])
   })
 })
+
+describe('users of other servers', () => {
+  const ZOE = '@zoe:far.example' as UserId
+  const FAR = 'far.example' as ServerName
+  const ONLINE = { state: 'online', statusMsg: null, lastActiveTs: 5, currentlyActive: false } as const
+
+  test('are known by what their server says, if somebody may see them, and kept with its time', () => {
+    const { loop, clock, rows, sighted } = world()
+    loop.begin()
+    expect(loop.pushed(ZOE, ONLINE)).toBe(false)
+    loop.granted(ALICE, ZOE)
+    expect(sighted).toEqual([ZOE])
+    expect(loop.pushed(ZOE, ONLINE)).toBe(true)
+    expect(loop.view(ALICE, ZOE)).toMatchObject({ state: 'online', lastActiveTs: 5 })
+    expect(rows).toMatchObject([{ userId: ZOE, state: 'online', refreshedTs: clock.now() }])
+  })
+
+  test('are polled while a follower is connected, and dropped when nobody may see them any more', async () => {
+    const { loop, clock, polls, dropped } = world()
+    loop.begin()
+    loop.granted(ALICE, ZOE)
+    const ends = loop.openStream(ALICE, PHONE, 'implicit')
+    expect([polls, loop.followedAt(FAR), loop.followersOf(ZOE)]).toEqual([
+      [`${FAR} +${ZOE} -`],
+      [ZOE],
+      [ALICE],
+    ])
+    ends()
+    await clock.advance(MINUTE)
+    expect(polls.slice(1)).toEqual([`${FAR} + -${ZOE}`])
+    loop.pushed(ZOE, ONLINE)
+    loop.revoked(ALICE, ZOE)
+    expect(dropped).toEqual([ZOE])
+    expect(loop.pushed(ZOE, ONLINE)).toBe(false)
+  })
+
+  test('are an audience: their server is offered what they may see, until it declines', () => {
+    const { loop, pushed } = world()
+    loop.begin()
+    loop.granted(ZOE, ALICE)
+    loop.report(ALICE, PHONE, { presence: 'online', status: { kind: 'keep' } })
+    expect(pushed).toEqual([`${FAR} ${ALICE}`, `${FAR} ${ALICE}`])
+    expect(loop.published(ALICE)).toMatchObject({ state: 'online' })
+    expect([loop.serverSees(FAR, ALICE), loop.serverSees(FAR, BOB)]).toEqual([true, false])
+    expect([loop.visibleToServer(FAR), loop.followedBy(FAR)]).toEqual([[ALICE], [ALICE]])
+    loop.polled(FAR, ALICE, false)
+    expect([loop.visibleToServer(FAR), loop.followedBy(FAR)]).toEqual([[ALICE], []])
+  })
+
+  test('whose name became known are told of; strangers are not', () => {
+    const { loop, woken } = world()
+    loop.begin()
+    loop.granted(ALICE, ZOE)
+    loop.openStream(ALICE, PHONE, 'offline')
+    loop.pushed(ZOE, ONLINE)
+    woken.length = 0
+    loop.remoteProfileChanged(ZOE)
+    loop.remoteProfileChanged('@nobody:far.example' as UserId)
+    expect(woken).toEqual([ALICE])
+  })
+
+  test('expire later when their server speaks presence lists; questions about the unknown have empty answers', async () => {
+    const { loop, clock } = world()
+    loop.begin()
+    expect([loop.followedAt(FAR), loop.visibleToServer(FAR), loop.followersOf(ZOE)]).toEqual([[], [], []])
+    loop.granted(ALICE, ZOE)
+    loop.peerSpeaksLists(FAR)
+    loop.pushed(ZOE, ONLINE)
+    await clock.advance(64 * MINUTE)
+    expect(loop.view(ALICE, ZOE)?.state).toBe('online')
+    await clock.advance(MINUTE)
+    expect(loop.view(ALICE, ZOE)?.state).toBe('offline')
+  })
+})

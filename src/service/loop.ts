@@ -1,7 +1,5 @@
 import type { Clock, Millis, Timer } from '../base/clock.ts'
-import { Interner } from '../base/interner.ts'
 import type { Command, StreamPresence } from '../engine/commands.ts'
-import type { Effects, PollTurn, PresenceWrite } from '../engine/effects.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Face } from '../engine/notify.ts'
 import type {
@@ -10,18 +8,15 @@ import type {
   PresenceState,
   PresenceView,
   RemotePresence,
-  RoomNum,
   ServerNum,
   UserNum,
 } from '../engine/types.ts'
-import { serverOf, type DeviceId, type RoomId, type ServerName, type UserId } from '../matrix/ids.ts'
-import type { Destinations } from '../ports/destinations.ts'
+import type { DeviceId, RoomId, ServerName, UserId } from '../matrix/ids.ts'
 import type { Log } from '../ports/log.ts'
 import type { Row } from '../ports/store.ts'
 import type { PresenceReport, PresenceSubmit } from '../ports/submit.ts'
-import type { Wake } from '../ports/wake.ts'
-import { DeviceNumbers } from './device-numbers.ts'
-import type { Persist } from './persist.ts'
+import { Numbers } from './numbers.ts'
+import { Performer, type PerformerDeps } from './performer.ts'
 
 /** One entry of a presence section, under its name. */
 export interface SeenPresence {
@@ -103,19 +98,14 @@ export interface Loop extends PresenceSubmit {
   stop(): void
 }
 
-export interface LoopDeps {
+export interface LoopDeps extends PerformerDeps {
   /** False: presence is switched off; nobody comes online any more, who was goes offline (PRESENCE-SPEC §4.8). */
   readonly enabled: boolean
   readonly engine: Engine
   readonly clock: Clock
-  readonly persist: Pick<Persist, 'add' | 'drop'>
-  readonly wakeups: Pick<Wake, 'users'>
   readonly log: Log
   /** This server; users of any other are remote. */
   readonly serverName: ServerName
-  readonly destinations: Pick<Destinations, 'offerPresence' | 'offerPolls'>
-  /** A user of another server came into somebody's sight, and nothing is known of them. */
-  readonly onSighted: (userId: UserId) => void
 }
 
 /** Deadlines closer together than this are served by one tick; §4.4 allows five seconds. */
@@ -133,16 +123,9 @@ class PresenceLoop implements Loop {
   readonly #enabled: boolean
   readonly #engine: Engine
   readonly #clock: Clock
-  readonly #persist: LoopDeps['persist']
-  readonly #wakeups: LoopDeps['wakeups']
   readonly #log: Log
-  readonly #serverName: ServerName
-  readonly #destinations: LoopDeps['destinations']
-  readonly #onSighted: LoopDeps['onSighted']
-  readonly #servers = new Interner<ServerName, ServerNum>()
-  readonly #users = new Interner<UserId, UserNum>()
-  readonly #rooms = new Interner<RoomId, RoomNum>()
-  readonly #devices = new DeviceNumbers()
+  readonly #numbers: Numbers
+  readonly #performer: Performer
   #timer: Timer | null = null
   #timerDue: Millis = 0
   #lastTickTs: Millis = 0
@@ -152,12 +135,11 @@ class PresenceLoop implements Loop {
     this.#enabled = deps.enabled
     this.#engine = deps.engine
     this.#clock = deps.clock
-    this.#persist = deps.persist
-    this.#wakeups = deps.wakeups
     this.#log = deps.log
-    this.#serverName = deps.serverName
-    this.#destinations = deps.destinations
-    this.#onSighted = deps.onSighted
+    this.#numbers = new Numbers(deps.serverName, (user, server) =>
+      this.#apply({ kind: 'user.remote', user, server }),
+    )
+    this.#performer = new Performer(deps, this.#numbers)
   }
 
   get head(): number {
@@ -170,7 +152,7 @@ class PresenceLoop implements Loop {
 
   restore(rows: readonly Row<'presence'>[]): void {
     for (const row of rows) {
-      const hiddenBy = row.hiddenBy === null ? null : this.#devices.intern(row.userId, row.hiddenBy)
+      const hiddenBy = row.hiddenBy === null ? null : this.#numbers.devices.intern(row.userId, row.hiddenBy)
       const record = {
         state: row.state as PresenceState,
         statusMsg: row.statusMsg,
@@ -180,30 +162,31 @@ class PresenceLoop implements Loop {
         currentlyActive: row.currentlyActive === 1,
         refreshedTs: row.refreshedTs,
       }
-      this.#apply({ kind: 'user.restored', user: this.#user(row.userId), record })
+      this.#apply({ kind: 'user.restored', user: this.#numbers.user(row.userId), record })
     }
   }
 
   exclude(roomIds: readonly RoomId[]): void {
-    for (const roomId of roomIds) this.#apply({ kind: 'room.excluded', room: this.#rooms.intern(roomId) })
+    for (const roomId of roomIds)
+      this.#apply({ kind: 'room.excluded', room: this.#numbers.rooms.intern(roomId) })
   }
 
   begin(): void {
-    this.#perform(this.#engine.begin(this.#clock.now()))
+    this.#performer.perform(this.#engine.begin(this.#clock.now()))
     this.#arm()
   }
 
   report(userId: UserId, deviceId: DeviceId, { presence, status }: PresenceReport): void {
     if (!this.#enabled) return
-    const device = this.#devices.intern(userId, deviceId)
-    this.#apply({ kind: 'device.reported', user: this.#user(userId), device, presence, status })
+    const device = this.#numbers.devices.intern(userId, deviceId)
+    this.#apply({ kind: 'device.reported', user: this.#numbers.user(userId), device, presence, status })
   }
 
   openStream(userId: UserId, deviceId: DeviceId, presence: StreamPresence): () => void {
     if (!this.#enabled) return NOTHING
     const stream = {
-      user: this.#user(userId),
-      device: this.#devices.intern(userId, deviceId),
+      user: this.#numbers.user(userId),
+      device: this.#numbers.devices.intern(userId, deviceId),
       presence,
     }
     this.#apply({ kind: 'stream.opened', ...stream })
@@ -212,46 +195,46 @@ class PresenceLoop implements Loop {
 
   registered(userId: UserId): void {
     if (!this.#enabled) return
-    this.#apply({ kind: 'user.registered', user: this.#user(userId) })
+    this.#apply({ kind: 'user.registered', user: this.#numbers.user(userId) })
   }
 
   deactivated(userId: UserId): void {
-    this.#apply({ kind: 'user.deactivated', user: this.#user(userId) })
-    this.#devices.forgetAll(userId)
+    this.#apply({ kind: 'user.deactivated', user: this.#numbers.user(userId) })
+    this.#numbers.devices.forgetAll(userId)
   }
 
   acted(userId: UserId, deviceId: DeviceId): void {
     if (!this.#enabled) return
-    const device = this.#devices.intern(userId, deviceId)
-    this.#apply({ kind: 'device.acted', user: this.#user(userId), device })
+    const device = this.#numbers.devices.intern(userId, deviceId)
+    this.#apply({ kind: 'device.acted', user: this.#numbers.user(userId), device })
   }
 
   deviceRemoved(userId: UserId, deviceId: DeviceId): void {
-    const device = this.#devices.find(userId, deviceId)
+    const device = this.#numbers.devices.find(userId, deviceId)
     if (device === null) return
-    this.#apply({ kind: 'device.removed', user: this.#user(userId), device })
-    this.#devices.forget(userId, deviceId)
+    this.#apply({ kind: 'device.removed', user: this.#numbers.user(userId), device })
+    this.#numbers.devices.forget(userId, deviceId)
   }
 
   profileChanged(userId: UserId, deviceId: DeviceId | null): void {
     if (!this.#enabled) return
-    const device: DeviceNum | null = deviceId === null ? null : this.#devices.intern(userId, deviceId)
-    this.#apply({ kind: 'profile.changed', user: this.#user(userId), device })
+    const device: DeviceNum | null = deviceId === null ? null : this.#numbers.devices.intern(userId, deviceId)
+    this.#apply({ kind: 'profile.changed', user: this.#numbers.user(userId), device })
   }
 
   joined(roomId: RoomId, userId: UserId): void {
-    const room = this.#rooms.intern(roomId)
-    this.#apply({ kind: 'room.joined', room, user: this.#user(userId) })
+    const room = this.#numbers.rooms.intern(roomId)
+    this.#apply({ kind: 'room.joined', room, user: this.#numbers.user(userId) })
   }
 
   left(roomId: RoomId, userId: UserId): void {
-    const room = this.#rooms.intern(roomId)
-    this.#apply({ kind: 'room.left', room, user: this.#user(userId) })
+    const room = this.#numbers.rooms.intern(roomId)
+    this.#apply({ kind: 'room.left', room, user: this.#numbers.user(userId) })
   }
 
   ignores(userId: UserId, ignored: readonly UserId[]): void {
-    const user = this.#user(userId)
-    this.#apply({ kind: 'ignores.set', user, ignored: ignored.map((other) => this.#user(other)) })
+    const user = this.#numbers.user(userId)
+    this.#apply({ kind: 'ignores.set', user, ignored: ignored.map((other) => this.#numbers.user(other)) })
   }
 
   granted(observer: UserId, observed: UserId): void {
@@ -263,14 +246,14 @@ class PresenceLoop implements Loop {
   }
 
   isIgnored(other: UserId, by: UserId): boolean {
-    const user = this.#users.find(by)
-    const ignored = this.#users.find(other)
+    const user = this.#numbers.findUser(by)
+    const ignored = this.#numbers.findUser(other)
     return user !== null && ignored !== null && this.#engine.ignores(user, ignored)
   }
 
   deviceState(userId: UserId, deviceId: DeviceId): PresenceState | null {
-    const user = this.#users.find(userId)
-    const device = this.#devices.find(userId, deviceId)
+    const user = this.#numbers.findUser(userId)
+    const device = this.#numbers.devices.find(userId, deviceId)
     return user === null || device === null ? null : this.#engine.deviceState(user, device)
   }
 
@@ -278,42 +261,42 @@ class PresenceLoop implements Loop {
     // Whoever polls again right after an answer: nothing took a place behind it.
     if (!options.snapshot && since.seq === this.head && since.skip === 0)
       return { entries: [], position: since }
-    const accepts = (user: UserNum): boolean => options.accepts(this.#users.text(user))
+    const accepts = (user: UserNum): boolean => options.accepts(this.#numbers.userId(user))
     const { entries, position } = this.#engine.read(
-      this.#user(viewer),
+      this.#numbers.user(viewer),
       since,
       { ...options, accepts },
       this.#clock.now(),
     )
-    return { entries: entries.map((view) => ({ userId: this.#users.text(view.user), view })), position }
+    return { entries: entries.map((view) => ({ userId: this.#numbers.userId(view.user), view })), position }
   }
 
   view(viewer: UserId, userId: UserId): PresenceView | null {
-    const observer = this.#users.find(viewer)
-    const user = this.#users.find(userId)
+    const observer = this.#numbers.findUser(viewer)
+    const user = this.#numbers.findUser(userId)
     return observer === null || user === null ? null : this.#engine.view(observer, user, this.#clock.now())
   }
 
   pushed(userId: UserId, presence: RemotePresence): boolean {
-    const user = this.#users.find(userId)
+    const user = this.#numbers.findUser(userId)
     if (user === null || !this.#engine.isInSight(user)) return false
     this.#apply({ kind: 'remote.pushed', user, presence })
     return true
   }
 
   remoteProfileChanged(userId: UserId): void {
-    const user = this.#users.find(userId)
+    const user = this.#numbers.findUser(userId)
     if (user === null || !this.#engine.isInSight(user)) return
     this.#apply({ kind: 'profile.changed', user, device: null })
   }
 
   published(userId: UserId): Face {
-    return this.#engine.published(this.#user(userId), this.#clock.now())
+    return this.#engine.published(this.#numbers.user(userId), this.#clock.now())
   }
 
   serverSees(server: ServerName, userId: UserId): boolean {
-    const user = this.#users.find(userId)
-    const viewer = this.#servers.find(server)
+    const user = this.#numbers.findUser(userId)
+    const viewer = this.#numbers.servers.find(server)
     return user !== null && viewer !== null && this.#engine.serverSees(viewer, user)
   }
 
@@ -330,21 +313,21 @@ class PresenceLoop implements Loop {
   }
 
   followersOf(userId: UserId): UserId[] {
-    const user = this.#users.find(userId)
-    return user === null ? [] : this.#engine.followersOf(user).map((num) => this.#users.text(num))
+    const user = this.#numbers.findUser(userId)
+    return user === null ? [] : this.#numbers.userIds(this.#engine.followersOf(user))
   }
 
   polled(server: ServerName, userId: UserId, wanted: boolean): void {
     this.#apply({
       kind: 'server.polled',
-      server: this.#servers.intern(server),
-      user: this.#user(userId),
+      server: this.#numbers.servers.intern(server),
+      user: this.#numbers.user(userId),
       wanted,
     })
   }
 
   peerSpeaksLists(server: ServerName): void {
-    this.#apply({ kind: 'server.speaks-lists', server: this.#servers.intern(server) })
+    this.#apply({ kind: 'server.speaks-lists', server: this.#numbers.servers.intern(server) })
   }
 
   stop(): void {
@@ -354,75 +337,18 @@ class PresenceLoop implements Loop {
   }
 
   #pair(observer: UserId, observed: UserId): { readonly observer: UserNum; readonly observed: UserNum } {
-    return { observer: this.#user(observer), observed: this.#user(observed) }
-  }
-
-  /** The user's number; the engine hears of whose server they are before anything else. */
-  #user(userId: UserId): UserNum {
-    const known = this.#users.find(userId)
-    if (known !== null) return known
-    const user = this.#users.intern(userId)
-    const server = serverOf(userId)
-    if (server !== this.#serverName)
-      this.#apply({ kind: 'user.remote', user, server: this.#servers.intern(server) })
-    return user
+    return { observer: this.#numbers.user(observer), observed: this.#numbers.user(observed) }
   }
 
   #usersOf(server: ServerName, list: (num: ServerNum) => UserNum[]): UserId[] {
-    const num = this.#servers.find(server)
-    return num === null ? [] : list(num).map((user) => this.#users.text(user))
+    const num = this.#numbers.servers.find(server)
+    return num === null ? [] : this.#numbers.userIds(list(num))
   }
 
   #apply(command: Command): void {
     if (this.#isStopped) return
-    this.#perform(this.#engine.apply(command, this.#clock.now()))
+    this.#performer.perform(this.#engine.apply(command, this.#clock.now()))
     this.#arm()
-  }
-
-  /** The one place where effects happen. */
-  #perform(effects: Effects): void {
-    const published = new Set(effects.published.map(({ user }) => user))
-    for (const write of effects.writes) this.#persist.add(this.#row(write), published.has(write.user))
-    for (const user of effects.forgotten) this.#persist.drop(this.#users.text(user))
-    for (const { server, users } of effects.pushes)
-      this.#destinations.offerPresence(
-        this.#servers.text(server),
-        users.map((user) => this.#users.text(user)),
-      )
-    this.#poll(effects.polls)
-    for (const user of effects.sighted) this.#onSighted(this.#users.text(user))
-    if (effects.wakes.length === 0) return
-    this.#wakeups.users(
-      effects.wakes.map((user) => this.#users.text(user)),
-      'presence',
-    )
-  }
-
-  /** One offer a server. */
-  #poll(polls: readonly PollTurn[]): void {
-    if (polls.length === 0) return
-    const changes = new Map<ServerName, { poll: UserId[]; unpoll: UserId[] }>()
-    for (const { user, wanted } of polls) {
-      const userId = this.#users.text(user)
-      const server = serverOf(userId)
-      const change = changes.get(server) ?? { poll: [], unpoll: [] }
-      changes.set(server, change)
-      change[wanted ? 'poll' : 'unpoll'].push(userId)
-    }
-    for (const [server, change] of changes) this.#destinations.offerPolls(server, change)
-  }
-
-  #row({ user, record }: PresenceWrite): Row<'presence'> {
-    return {
-      userId: this.#users.text(user),
-      state: record.state,
-      statusMsg: record.statusMsg,
-      lastActiveTs: record.lastActiveTs,
-      hidden: record.hidden ? 1 : 0,
-      hiddenBy: record.hiddenBy === null ? null : this.#devices.id(record.hiddenBy),
-      currentlyActive: record.currentlyActive ? 1 : 0,
-      refreshedTs: record.refreshedTs,
-    }
   }
 
   /** One timer, set anew only if something is due before it fires: moving a deadline back costs nothing. */
@@ -446,7 +372,7 @@ class PresenceLoop implements Loop {
     this.#timer = null
     this.#lastTickTs = this.#clock.now()
     try {
-      this.#perform(this.#engine.tick(this.#lastTickTs))
+      this.#performer.perform(this.#engine.tick(this.#lastTickTs))
       this.#arm()
     } catch (thrown) {
       this.#log.error({ err: thrown }, 'a presence deadline failed')

@@ -81,6 +81,23 @@ describe('write-behind', () => {
     expect(clock.timers).toBe(0)
   })
 
+  test('who is dropped is gone after the interval, and comes back with a newer row', async () => {
+    const store = createMemoryStore()
+    const { clock, persist } = world(store)
+    persist.add(row('zoe'), true)
+    persist.drop(row('zoe').userId)
+    persist.add(row('alice'), true)
+    await persist.flush()
+    expect(await store.all('presence')).toEqual([row('alice')])
+    persist.drop(row('alice').userId)
+    await clock.advance(INTERVAL_MS)
+    expect(await store.all('presence')).toEqual([])
+    persist.drop(row('alice').userId)
+    persist.add(row('alice', 'again'), true)
+    await persist.flush()
+    expect(await store.all('presence')).toEqual([row('alice', 'again')])
+  })
+
   test('L-18 at rest there is no timer and no commit', async () => {
     const store = flakyStore()
     const { clock, persist } = world(store)
