@@ -163,6 +163,11 @@ export class Engine {
     return this.#users[user]?.face(now) ?? OFFLINE_FACE
   }
 
+  /** Other servers of which users are, or were, of interest here. */
+  servers(): ServerNum[] {
+    return this.#servers.all()
+  }
+
   /** May any user of the server see our user? */
   serverSees(server: ServerNum, user: UserNum): boolean {
     return this.#servers.sees(server, user)

@@ -40,6 +40,11 @@ export class Servers {
     return peer
   }
 
+  /** Servers of which users are, or were, of interest here. */
+  all(): ServerNum[] {
+    return [...this.#peers.keys()]
+  }
+
   speaksLists(num: ServerNum): void {
     this.peer(num).timeoutMs = this.#policy.listPeerTimeoutMs
   }

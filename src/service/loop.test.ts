@@ -438,6 +438,7 @@ describe('users of other servers', () => {
     expect(pushed).toEqual([`${FAR} ${ALICE}`, `${FAR} ${ALICE}`])
     expect(loop.published(ALICE)).toMatchObject({ state: 'online' })
     expect([loop.serverSees(FAR, ALICE), loop.serverSees(FAR, BOB)]).toEqual([true, false])
+    expect(loop.servers()).toEqual([FAR])
     expect([loop.visibleToServer(FAR), loop.followedBy(FAR)]).toEqual([[ALICE], [ALICE]])
     loop.polled(FAR, ALICE, false)
     expect([loop.visibleToServer(FAR), loop.followedBy(FAR)]).toEqual([[ALICE], []])

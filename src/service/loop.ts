@@ -76,6 +76,8 @@ export interface Loop extends PresenceSubmit {
   remoteProfileChanged(userId: UserId): void
   /** What others may be shown of our user now; whoever they are: ask `serverSees` first. */
   published(userId: UserId): Face
+  /** Other servers of which users are, or were, of interest here. */
+  servers(): ServerName[]
   /** May any user of the server see our user? */
   serverSees(server: ServerName, userId: UserId): boolean
   /** Our users whom the server may see. */
@@ -292,6 +294,10 @@ class PresenceLoop implements Loop {
 
   published(userId: UserId): Face {
     return this.#engine.published(this.#numbers.user(userId), this.#clock.now())
+  }
+
+  servers(): ServerName[] {
+    return this.#engine.servers().map((num) => this.#numbers.servers.text(num))
   }
 
   serverSees(server: ServerName, userId: UserId): boolean {
