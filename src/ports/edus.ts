@@ -13,7 +13,7 @@ export interface WaitingListEdu extends ListEdu {
 export interface EduSources {
   /**
    * The present state of these users of ours, with ages as of now; those this server may not see (any more) are left out.
-   * Words are those of the peer's kind (§5.4).
+   * In which words depends on the peer, and is `matrix/edu`'s to say.
    */
   presenceFor(server: ServerName, userIds: readonly UserId[]): Promise<PresencePush[]>
   /**

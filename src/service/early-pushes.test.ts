@@ -70,36 +70,32 @@ test('P-180 it never holds more than its bound, and always the newest that was s
     .map(([user, server]) => `@${user}:s${server}` as UserId)
   const step = fc.record({ userId, takes: fc.boolean(), passes: fc.integer({ min: 0, max: 300_000 }) })
   fc.assert(
-    fc.asyncProperty(
-      fc.array(step, { maxLength: 60 }),
-      fc.integer({ min: 1, max: 12 }),
-      async (steps, max) => {
-        const clock = { nowTs: 0, now: () => clock.nowTs, after: () => ({ cancel: () => {} }) }
-        const early = new EarlyPushes({ clock, usersMax: max })
-        let wasFull = false
-        const said = new Map<UserId, { text: string; ts: number }>()
-        for (const [at, { userId, takes, passes }] of steps.entries()) {
-          clock.nowTs += passes
-          const known = said.get(userId)
-          if (takes) {
-            const taken = early.take(userId)
-            // Full, it may have forgotten; it never makes anything up.
-            if (taken !== null) {
-              expect(taken.presence.statusMsg).toBe(known?.text)
-              expect(clock.nowTs - (known?.ts ?? 0)).toBeLessThan(EARLY_PUSH_TTL_MS)
-            } else if (!wasFull && known !== undefined)
-              expect(clock.nowTs - known.ts).toBeGreaterThanOrEqual(EARLY_PUSH_TTL_MS)
-            said.delete(userId)
-          } else {
-            early.keep(userId, push(String(at)))
-            said.set(userId, { text: String(at), ts: clock.nowTs })
-            expect(early.take(userId)).toEqual(push(String(at)))
-            early.keep(userId, push(String(at)))
-          }
-          wasFull ||= said.size > max
-          expect(early.size).toBeLessThanOrEqual(max)
+    fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 1, max: 12 }), (steps, max) => {
+      const clock = { nowTs: 0, now: () => clock.nowTs, after: () => ({ cancel: () => {} }) }
+      const early = new EarlyPushes({ clock, usersMax: max })
+      let wasFull = false
+      const said = new Map<UserId, { text: string; ts: number }>()
+      for (const [at, { userId, takes, passes }] of steps.entries()) {
+        clock.nowTs += passes
+        const known = said.get(userId)
+        if (takes) {
+          const taken = early.take(userId)
+          // Full, it may have forgotten; it never makes anything up.
+          if (taken !== null) {
+            expect(taken.presence.statusMsg).toBe(known?.text)
+            expect(clock.nowTs - (known?.ts ?? 0)).toBeLessThan(EARLY_PUSH_TTL_MS)
+          } else if (!wasFull && known !== undefined)
+            expect(clock.nowTs - known.ts).toBeGreaterThanOrEqual(EARLY_PUSH_TTL_MS)
+          said.delete(userId)
+        } else {
+          early.keep(userId, push(String(at)))
+          said.set(userId, { text: String(at), ts: clock.nowTs })
+          expect(early.take(userId)).toEqual(push(String(at)))
+          early.keep(userId, push(String(at)))
         }
-      },
-    ),
+        wasFull ||= said.size > max
+        expect(early.size).toBeLessThanOrEqual(max)
+      }
+    }),
   )
 })

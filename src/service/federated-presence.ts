@@ -3,11 +3,11 @@ import type { Random } from '../base/random.ts'
 import type { RemotePresence } from '../engine/types.ts'
 import type { PresenceEdu, PresencePush } from '../matrix/edu.ts'
 import { serverOf, type ServerName, type UserId } from '../matrix/ids.ts'
-import type { PresenceState } from '../matrix/presence.ts'
 import type { Destinations } from '../ports/destinations.ts'
 import type { Directory } from '../ports/directory.ts'
 import type { EduSinks, EduSources } from '../ports/edus.ts'
 import type { Log } from '../ports/log.ts'
+import type { RemoteProfiles } from '../ports/remote-profiles.ts'
 import { Announcement } from './announcement.ts'
 import { EarlyPushes, type EarlyPush } from './early-pushes.ts'
 import type { ListPeers } from './list-peers.ts'
@@ -53,17 +53,10 @@ export interface FederatedPresenceDeps {
   readonly destinations: Pick<Destinations, 'offerPresence' | 'answerPresence' | 'heardFrom'>
   readonly peers: Pick<ListPeers, 'speaksLists' | 'heardFrom' | 'spoke' | 'refreshed' | 'changed'>
   readonly polls: Pick<PollSubscriptions, 'ask' | 'drop'>
-  readonly profiles: {
-    heard(
-      userId: UserId,
-      profile: { readonly displayname: string | null; readonly avatarUrl: string | null },
-    ): void
-  }
+  readonly profiles: Pick<RemoteProfiles, 'heard'>
   /** Is presence taken from others, and told to others (options `presence.federation_*`)? */
   readonly takes: boolean
   readonly tells: boolean
-  /** Does this server speak busy (option `presence.busy`)? */
-  readonly busy: boolean
   /** Users offline for longer, and without text, are not told of at start. */
   readonly offlineCutoffMs: Millis
   readonly earlyPushesMax: number
@@ -99,13 +92,13 @@ class Presence implements FederatedPresence {
       // Judged anew after every wait: what is said is true, and may be said, when this resolves.
       const told = userIds.filter((userId) => this.#mayTell(server, userId))
       const ageless = told.filter((userId) => this.#lastActiveTs(userId, createdTs) === null)
-      if (ageless.length === 0) return told.map((userId) => this.#pushOf(server, userId, createdTs))
+      if (ageless.length === 0) return told.map((userId) => this.#pushOf(userId, createdTs))
       for (const userId of ageless)
         createdTs.set(userId, (await this.#deps.directory.createdTs(userId)) ?? this.#deps.clock.now())
     }
   }
 
-  presenceAfterOutage(server: ServerName, changed: ReadonlySet<UserId>): UserId[] {
+  presenceAfterOutage(server: ServerName, changed: Pick<ReadonlySet<UserId>, 'has'>): UserId[] {
     const { loop, tells } = this.#deps
     if (!tells) return []
     return loop
@@ -148,17 +141,17 @@ class Presence implements FederatedPresence {
     return this.#deps.loop.published(userId).lastActiveTs ?? createdTs.get(userId) ?? null
   }
 
-  #pushOf(server: ServerName, userId: UserId, createdTs: ReadonlyMap<UserId, Millis>): PresencePush {
-    const { clock, loop, peers, busy } = this.#deps
-    const shown = loop.published(userId)
-    const state = peers.speaksLists(server) ? wordOf2015(shown.state) : wordOfToday(shown.state, busy)
+  #pushOf(userId: UserId, createdTs: ReadonlyMap<UserId, Millis>): PresencePush {
+    const { clock, loop } = this.#deps
+    const { state, statusMsg, currentlyActive } = loop.published(userId)
     const lastActiveTs = this.#lastActiveTs(userId, createdTs) ?? clock.now()
+    const lastActiveAgoMs = Math.max(0, Math.floor(clock.now() - lastActiveTs))
     return {
       userId,
       state,
-      statusMsg: shown.statusMsg,
-      lastActiveAgoMs: Math.max(0, Math.floor(clock.now() - lastActiveTs)),
-      currentlyActive: shown.currentlyActive && (state === 'online' || state === 'busy'),
+      statusMsg,
+      lastActiveAgoMs,
+      currentlyActive,
       displayname: null,
       avatarUrl: null,
     }
@@ -226,14 +219,4 @@ class Presence implements FederatedPresence {
     const userIds = loop.visibleToServer(server).filter(isNews)
     if (userIds.length > 0) destinations.offerPresence(server, userIds)
   }
-}
-
-/** 2015 knows `free_for_chat` and no busy (PRESENCE-SPEC §5.4). */
-function wordOf2015(state: PresenceState): PresenceState {
-  return state === 'busy' ? 'unavailable' : state
-}
-
-function wordOfToday(state: PresenceState, busy: boolean): PresenceState {
-  if (state === 'free_for_chat') return 'online'
-  return state === 'busy' && !busy ? 'unavailable' : state
 }

@@ -23,6 +23,8 @@ interface Watchdog {
   /** The short interval as it is now, doubled after reminders that brought nothing new. */
   shortMs: Millis
   shortDueTs: Millis
+  /** The long interval as it was drawn last. */
+  longMs: Millis
   longDueTs: Millis
   /** Reminders since anything was heard. */
   unanswered: number
@@ -63,7 +65,7 @@ export class Watchdogs {
 
   /** Its presence reminder, or its answer to ours. */
   refreshed(server: ServerName): void {
-    this.#dog(server).longDueTs = this.#longDueTs()
+    this.#startLong(this.#dog(server))
     this.heard(server)
   }
 
@@ -95,18 +97,21 @@ export class Watchdogs {
     const dog: Watchdog = {
       shortMs,
       shortDueTs: clock.now() + shortMs,
-      longDueTs: this.#longDueTs(),
+      longMs: 0,
+      longDueTs: 0,
       unanswered: 0,
       timer: null,
       timerDueTs: 0,
     }
+    this.#startLong(dog)
     this.#dogs.set(server, dog)
     return dog
   }
 
-  #longDueTs(): Millis {
+  #startLong(dog: Watchdog): void {
     const { clock, random, longMs } = this.#deps
-    return clock.now() + jittered(random, longMs, LONG_SPREAD)
+    dog.longMs = jittered(random, longMs, LONG_SPREAD)
+    dog.longDueTs = clock.now() + dog.longMs
   }
 
   /** A timer that runs is left alone unless it is too late: being heard costs nothing. */
@@ -129,12 +134,13 @@ export class Watchdogs {
   }
 
   #remind(server: ServerName, dog: Watchdog): void {
-    const { clock, longMs } = this.#deps
+    const { clock } = this.#deps
     // What follows may come at once from within `remind`, and is to count.
     dog.unanswered += 1
-    dog.shortMs = Math.min(dog.shortMs * 2, longMs)
+    // As long as the long one was drawn: two servers that fell quiet do not remind each other at the same moment.
+    dog.shortMs = Math.min(dog.shortMs * 2, dog.longMs)
     dog.shortDueTs = clock.now() + dog.shortMs
-    if (clock.now() >= dog.longDueTs) dog.longDueTs = this.#longDueTs()
+    if (clock.now() >= dog.longDueTs) this.#startLong(dog)
     if (this.#say(server)) this.#arm(server, dog)
     else this.forget(server)
   }
