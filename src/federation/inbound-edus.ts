@@ -2,7 +2,7 @@ import {
   decodeListEdu,
   decodePresenceEdu,
   listEduKind,
-  MAX_EDU_BYTES,
+  EDU_BYTES_MAX,
   PRESENCE_EDU_TYPE,
   presenceEntries,
   type ListEduKind,
@@ -66,7 +66,7 @@ export function createInboundEdus(deps: {
   const receiveOne = async (origin: ServerName, edu: Json): Promise<Outcome> => {
     const type = isJsonObject(edu) ? ownString(edu, 'edu_type') : undefined
     if (!isJsonObject(edu) || type === undefined) return { kind: 'left out', reason: 'it is not an EDU' }
-    if (Buffer.byteLength(JSON.stringify(edu)) > MAX_EDU_BYTES)
+    if (Buffer.byteLength(JSON.stringify(edu)) > EDU_BYTES_MAX)
       return { kind: 'left out', reason: 'it is too large' }
     const content = own(edu, 'content')
     if (type === PRESENCE_EDU_TYPE) return receivePresence(origin, content)

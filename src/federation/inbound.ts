@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../base/clock.ts'
 import { Background } from '../base/background.ts'
 import { Serial } from '../base/serial.ts'
-import { MAX_EDUS, MAX_PDUS } from '../matrix/edu.ts'
+import { EDUS_MAX, PDUS_MAX } from '../matrix/edu.ts'
 import { refuse } from '../matrix/errors.ts'
 import type { ServerName } from '../matrix/ids.ts'
 import { own, type Json, type JsonObject } from '../matrix/json.ts'
@@ -132,7 +132,7 @@ function checkTransaction(
   const named = own(body, 'origin')
   if (typeof named !== 'string') throw refuse.badJson('"origin" must be a server name')
   if (named !== origin) throw refuse.forbidden('The transaction is of another server than its sender')
-  return { pdus: boundedList(body, 'pdus', MAX_PDUS), edus: boundedList(body, 'edus', MAX_EDUS) }
+  return { pdus: boundedList(body, 'pdus', PDUS_MAX), edus: boundedList(body, 'edus', EDUS_MAX) }
 }
 
 /** P-160 */

@@ -1,12 +1,14 @@
-import type { ListEduKind, PresenceEdu, PresencePush } from './edu.ts'
-import { LIST_EDU_TYPES } from './edu.ts'
-import type { ServerName, UserId } from './ids.ts'
+import {
+  ASK,
+  LIST_EDU_TYPES,
+  PRESENCE_EDU_TYPE,
+  type ListEdu,
+  type PresenceEdu,
+  type PresencePush,
+} from './edu.ts'
+import type { ServerName } from './ids.ts'
 import type { JsonObject } from './json.ts'
-import { PRESENCE_LISTS } from './presence-list.ts'
-import { BUSY } from './presence.ts'
-
-/** Beside the two users in a list EDU: which asking it begins or answers (decision 0015). */
-export const ASK = `${PRESENCE_LISTS}.ask`
+import { BUSY, type PresenceState } from './presence.ts'
 
 /** Between whom an EDU goes; servers of 2015 look for it inside each EDU (PRESENCE-SPEC §5.3). */
 export interface EduEnds {
@@ -15,20 +17,7 @@ export interface EduEnds {
 }
 
 /** A list EDU as it is sent (§5.5). Only peers of 2015 know these, so they carry the ends whoever it is for. */
-export function listEduBody(
-  {
-    kind,
-    observer,
-    observed,
-    ask,
-  }: {
-    readonly kind: ListEduKind
-    readonly observer: UserId
-    readonly observed: UserId
-    readonly ask: number | null
-  },
-  ends: EduEnds,
-): JsonObject {
+export function listEduBody({ kind, observer, observed, ask }: ListEdu, ends: EduEnds): JsonObject {
   const users = { observed_user: observed, observer_user: observer }
   const { origin, destination } = ends
   return {
@@ -39,23 +28,43 @@ export function listEduBody(
   }
 }
 
-/** An `m.presence` EDU as it is sent (§5.4); `ends` for peers of 2015 only. An empty `poll` or `unpoll` is left out. */
-export function presenceEduBody({ push, poll, unpoll }: PresenceEdu, ends: EduEnds | null): JsonObject {
-  const content: JsonObject = { push: push.map(pushBody) }
+/** What a peer understands. */
+export interface PeerWords {
+  /** A server with presence lists, "2015-mode": it knows `free_for_chat`, but no busy, and looks for the ends in each EDU. */
+  readonly speaksLists: boolean
+  /** Does this server speak busy (option `presence.busy`)? */
+  readonly busy: boolean
+}
+
+/**
+ * An `m.presence` EDU as it is sent (§5.4). `push` is always there, as today's servers require it; an empty `poll` or `unpoll` is
+ * left out.
+ */
+export function presenceEduBody(
+  { push, poll, unpoll }: PresenceEdu,
+  ends: EduEnds,
+  peer: PeerWords,
+): JsonObject {
+  const content: JsonObject = { push: push.map((entry) => pushBody(entry, peer)) }
   if (poll.length > 0) content['poll'] = [...poll]
   if (unpoll.length > 0) content['unpoll'] = [...unpoll]
-  return { edu_type: 'm.presence', ...(ends !== null && { ...ends }), content }
+  const { origin, destination } = ends
+  return { edu_type: PRESENCE_EDU_TYPE, ...(peer.speaksLists && { origin, destination }), content }
 }
 
 /** All three required keys are always there (P-167). */
-export function pushBody(push: PresencePush): JsonObject {
+export function pushBody(push: PresencePush, peer: PeerWords): JsonObject {
   const { userId, state, statusMsg, lastActiveAgoMs, currentlyActive } = push
-  const body: JsonObject = {
-    user_id: userId,
-    presence: state === 'busy' ? BUSY : state,
-    last_active_ago: lastActiveAgoMs ?? 0,
-  }
+  const word = wordFor(state, peer)
+  const body: JsonObject = { user_id: userId, presence: word, last_active_ago: lastActiveAgoMs ?? 0 }
   if (statusMsg !== null) body['status_msg'] = statusMsg
-  if (state !== 'offline' && state !== 'unavailable') body['currently_active'] = currentlyActive
+  if (word === 'online' || word === BUSY) body['currently_active'] = currentlyActive
   return body
+}
+
+/** §1.2: what another server is told of a state. */
+function wordFor(state: PresenceState, { speaksLists, busy }: PeerWords): string {
+  if (state === 'free_for_chat') return speaksLists ? 'free_for_chat' : 'online'
+  if (state === 'busy') return busy && !speaksLists ? BUSY : 'unavailable'
+  return state
 }

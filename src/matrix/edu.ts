@@ -5,14 +5,14 @@ import { PRESENCE_LISTS } from './presence-list.ts'
 import { BUSY, type PresenceState } from './presence.ts'
 
 /** What one transaction may hold (§5.3). */
-export const MAX_PDUS = 50
-export const MAX_EDUS = 100
+export const PDUS_MAX = 50
+export const EDUS_MAX = 100
 /** Entries of one `push` as we send it; of others more are taken, within the size of an EDU. */
-export const MAX_PUSH = 50
+export const PUSH_MAX = 50
 /** IDs of one `poll` or `unpoll`; what is beyond is not read. */
-export const MAX_POLL = 1_000
+export const POLL_MAX = 5_000
 /** Canonical form of one EDU. */
-export const MAX_EDU_BYTES = 65_536
+export const EDU_BYTES_MAX = 65_536
 /** About 35 years: a longer age says no more, and numbers made from it stay exact. */
 const AGE_MAX_MS = 2 ** 40
 /** As for names of our own users. */
@@ -33,7 +33,7 @@ export const LIST_EDU_TYPES = {
 } as const satisfies Record<ListEduKind, string>
 
 /** Names the asking that an invite begins and an answer answers (decision 0015). */
-const ASK = `${PRESENCE_LISTS}.ask`
+export const ASK = `${PRESENCE_LISTS}.ask`
 
 /** One list EDU, with users that were held against its origin and direction (§5.5). */
 export interface ListEdu {
@@ -152,7 +152,7 @@ function name(text: string | undefined): string | null {
 
 function decodeUserIds(values: readonly Json[]): UserId[] {
   return values
-    .slice(0, MAX_POLL)
+    .slice(0, POLL_MAX)
     .map((value) => (typeof value === 'string' ? parseUserId(value) : null))
     .filter(isSomething)
 }
@@ -201,46 +201,4 @@ export function decodeListEdu(
     kind: 'list',
     edu: { kind, observer, observed, ask: Number.isSafeInteger(ask) ? (ask as number) : null },
   }
-}
-
-/** The content of a list EDU. */
-export function listEduContent({ observer, observed, ask }: Omit<ListEdu, 'kind'>): JsonObject {
-  const users = { observed_user: observed, observer_user: observer }
-  return ask === null ? users : { ...users, [ASK]: ask }
-}
-
-/** What a peer understands. */
-export interface PeerWords {
-  /** A server with presence lists, "2015-mode": it knows `free_for_chat`, and no busy. */
-  readonly speaksLists: boolean
-  /** Does this server speak busy (option `presence.busy`)? */
-  readonly busy: boolean
-}
-
-/** The content of an `m.presence` EDU (§5.4). `push` is always there: today's servers require it. */
-export function presenceEduContent(edu: PresenceEdu, peer: PeerWords): JsonObject {
-  const content: JsonObject = { push: edu.push.map((push) => pushEntry(push, peer)) }
-  if (edu.poll.length > 0) content['poll'] = [...edu.poll]
-  if (edu.unpoll.length > 0) content['unpoll'] = [...edu.unpoll]
-  return content
-}
-
-/** P-167: user, state and age always. The age of somebody who was never active is the caller's to say, else 0. */
-function pushEntry(push: PresencePush, peer: PeerWords): JsonObject {
-  const word = federationWord(push.state, peer)
-  const entry: JsonObject = {
-    user_id: push.userId,
-    presence: word,
-    last_active_ago: Math.max(0, Math.floor(push.lastActiveAgoMs ?? 0)),
-  }
-  if (push.statusMsg !== null) entry['status_msg'] = push.statusMsg
-  if (word === 'online' || word === BUSY) entry['currently_active'] = push.currentlyActive
-  return entry
-}
-
-/** §1.2: what other servers are told of a state. */
-function federationWord(state: PresenceState, { speaksLists, busy }: PeerWords): string {
-  if (state === 'free_for_chat') return speaksLists ? 'free_for_chat' : 'online'
-  if (state === 'busy') return busy && !speaksLists ? BUSY : 'unavailable'
-  return state
 }
