@@ -55,7 +55,7 @@ export async function openListHouse(options: ListHouseOptions = {}): Promise<Lis
   const serverName = (options.serverName ?? 'hs') as ServerName
   const happened: string[] = []
   const stream = await createStream(store)
-  const loop = startLoop(clock, store)
+  const loop = startLoop(clock, store, serverName)
   for (const { observer, observed, state } of await store.all('presenceGrants'))
     if (state === 'granted') loop.granted(observer, observed)
   for (const { observer, observed, state } of await store.all('presenceList'))
@@ -83,8 +83,12 @@ export async function openListHouse(options: ListHouseOptions = {}): Promise<Lis
     wake: { users: (userIds, topic) => void happened.push(`woken ${[...userIds].join(' ')} for ${topic}`) },
     destinations: {
       offerLists: (server) => void happened.push(`lists for ${server}`),
-      answerPresence: (server, userIds) =>
-        void happened.push(`presence of ${[...userIds].join(' ')} for ${server}`),
+      answerPresence(server, userIds) {
+        for (const userId of userIds)
+          happened.push(
+            `presence of ${loop.serverSees(server, userId) ? userId : 'somebody unseen'} for ${server}`,
+          )
+      },
     },
     outbox,
     counts: new GrantCounts({ rows: await store.all('presenceGrants'), serverName }),
@@ -96,7 +100,7 @@ export async function openListHouse(options: ListHouseOptions = {}): Promise<Lis
   return { clock, store, stream, loop, lists, news, outbox, happened }
 }
 
-function startLoop(clock: ManualClock, store: Store): Loop {
+function startLoop(clock: ManualClock, store: Store, serverName: ServerName): Loop {
   const engine = new Engine({ policy: POLICY, head: 0 })
   const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
   const head = (): number => engine.head
@@ -108,7 +112,7 @@ function startLoop(clock: ManualClock, store: Store): Loop {
     persist,
     wakeups: { users: () => {} },
     log,
-    serverName: 'hs' as ServerName,
+    serverName,
     destinations: { offerPresence: () => {}, offerPolls: () => {} },
     onSighted: () => {},
   })
