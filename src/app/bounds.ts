@@ -20,6 +20,12 @@ export const BOUNDS = {
   profilesInMemoryMax: 100_000,
   /** Of users of other servers whom no room names. */
   remoteProfilesMax: 20_000,
+  /** Servers that speak presence lists. */
+  listPeersMax: 10_000,
+  /** What they asked by `poll` and `unpoll`, of all users together. */
+  pollSubscriptionsMax: 100_000,
+  /** Users of other servers whose push came before anybody could see them. */
+  earlyPushesMax: 10_000,
   usersInMemoryMax: 20_000,
   roomsInMemoryMax: 1_000,
   filtersInMemoryMax: 10_000,

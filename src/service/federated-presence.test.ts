@@ -44,10 +44,11 @@ function world(over: Partial<FederatedPresenceDeps> = {}) {
     heardFrom: (server) => void told.push(`heard ${server}`),
   }
   const shared = { store, clock, loop, destinations, log: { error: () => {} }, random: seededRandom(1) }
-  const switches = { takes: true, tells: true, ...over }
+  const { takes = true, tells = true } = over
   const peers = createListPeers({
     ...shared,
-    ...switches,
+    takes,
+    tells,
     watchdogShortMs: MINUTE,
     watchdogLongMs: 60 * MINUTE,
     peersMax: 100,
@@ -67,7 +68,9 @@ function world(over: Partial<FederatedPresenceDeps> = {}) {
     profiles: { heard: (userId, said) => void names.push([userId, said]) },
     offlineCutoffMs: 7 * DAY,
     earlyPushesMax: 100,
-    ...switches,
+    takes,
+    tells,
+    ...over,
   })
   const receive = (origin: ServerName, edu: Partial<PresenceEdu>): void =>
     presence.presence(origin, { push: [], poll: [], unpoll: [], ...edu })

@@ -1,6 +1,5 @@
 import type { Clock, Millis } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
-import type { RemotePresence } from '../engine/types.ts'
 import type { PresenceEdu, PresencePush } from '../matrix/edu.ts'
 import { serverOf, type ServerName, type UserId } from '../matrix/ids.ts'
 import type { Destinations } from '../ports/destinations.ts'
@@ -11,6 +10,7 @@ import type { RemoteProfiles } from '../ports/remote-profiles.ts'
 import { Announcement } from './announcement.ts'
 import { EarlyPushes, type EarlyPush } from './early-pushes.ts'
 import type { ListPeers } from './list-peers.ts'
+import type { Loop } from './loop.ts'
 import type { PollSubscriptions } from './poll-subscriptions.ts'
 
 /**
@@ -26,29 +26,15 @@ export interface FederatedPresence
   close(): void
 }
 
-/** What the loop knows of other servers, as far as their presence is concerned. */
-export interface FederatedLoop {
-  /** What their server says of a user; false: nobody here may see them, and nothing was stored. */
-  pushed(userId: UserId, presence: RemotePresence): boolean
-  /** What others may be shown of a user of ours now. */
-  published(userId: UserId): RemotePresence
-  /** May any user of that server see our user? */
-  serverSees(server: ServerName, userId: UserId): boolean
-  /** Our users whom it may see. */
-  visibleToServer(server: ServerName): readonly UserId[]
-  /** Servers of which users are of interest here. */
-  servers(): readonly ServerName[]
-  /** Our connected users who follow the other server's user. */
-  followersOf(userId: UserId): readonly UserId[]
-  view(viewer: UserId, userId: UserId): Pick<RemotePresence, 'state' | 'statusMsg'> | null
-}
-
 export interface FederatedPresenceDeps {
   readonly serverName: ServerName
   readonly clock: Clock
   readonly random: Random
   readonly log: Pick<Log, 'error'>
-  readonly loop: FederatedLoop
+  readonly loop: Pick<
+    Loop,
+    'pushed' | 'published' | 'serverSees' | 'visibleToServer' | 'servers' | 'followersOf' | 'view'
+  >
   readonly directory: Pick<Directory, 'createdTs'>
   readonly destinations: Pick<Destinations, 'offerPresence' | 'answerPresence' | 'heardFrom'>
   readonly peers: Pick<ListPeers, 'speaksLists' | 'heardFrom' | 'spoke' | 'refreshed' | 'changed'>

@@ -1,11 +1,12 @@
 import type { Clock, Millis } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
-import type { ServerName, UserId } from '../matrix/ids.ts'
+import type { ServerName } from '../matrix/ids.ts'
 import type { Destinations } from '../ports/destinations.ts'
 import type { EduSources } from '../ports/edus.ts'
 import type { Log } from '../ports/log.ts'
 import type { Store } from '../ports/store.ts'
 import { LateWrites } from './late-writes.ts'
+import type { Loop } from './loop.ts'
 import { Watchdogs } from './watchdogs.ts'
 
 /** A peer is written down again this long after the last time, so what is stored is at most this much too old. */
@@ -33,21 +34,12 @@ export interface ListPeers extends Pick<EduSources, 'speaksLists' | 'answered'> 
   close(): Promise<void>
 }
 
-/** What the loop knows of other servers, as far as peers are concerned. */
-export interface ListPeersLoop {
-  peerSpeaksLists(server: ServerName): void
-  /** Our users whom that server follows. */
-  followedBy(server: ServerName): readonly UserId[]
-  /** Its users whom a connected user of ours follows. */
-  followedAt(server: ServerName): readonly UserId[]
-}
-
 export interface ListPeersDeps {
   readonly store: Pick<Store, 'all' | 'commit'>
   readonly clock: Clock
   readonly random: Random
   readonly log: Pick<Log, 'error'>
-  readonly loop: ListPeersLoop
+  readonly loop: Pick<Loop, 'peerSpeaksLists' | 'followedBy' | 'followedAt'>
   readonly destinations: Pick<Destinations, 'answerPresence' | 'offerPolls'>
   /** Is presence taken from others, and told to others (options `presence.federation_*`)? */
   readonly takes: boolean

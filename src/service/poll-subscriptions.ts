@@ -3,6 +3,7 @@ import type { ServerName, UserId } from '../matrix/ids.ts'
 import type { Log } from '../ports/log.ts'
 import type { Row, Store, Write } from '../ports/store.ts'
 import { LateWrites } from './late-writes.ts'
+import type { Loop } from './loop.ts'
 
 type Wanted = Row<'polls'>['wanted']
 
@@ -33,10 +34,7 @@ export interface PollSubscriptionsDeps {
   readonly store: Pick<Store, 'all' | 'commit'>
   readonly clock: Clock
   readonly log: Pick<Log, 'error'>
-  readonly loop: {
-    serverSees(server: ServerName, userId: UserId): boolean
-    polled(server: ServerName, userId: UserId, wanted: boolean): void
-  }
+  readonly loop: Pick<Loop, 'serverSees' | 'polled'>
   /** When the server was last heard; null if nobody knows. */
   readonly heardTs: (server: ServerName) => Millis | null
   /** Being full, what a server asks is forgotten: it is told of users whom it would rather not follow, never the reverse. */

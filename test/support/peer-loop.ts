@@ -1,8 +1,6 @@
-import type { RemotePresence } from '../../src/engine/types.ts'
+import type { PresenceView, RemotePresence, UserNum } from '../../src/engine/types.ts'
 import { serverOf, type ServerName, type UserId } from '../../src/matrix/ids.ts'
-import type { FederatedLoop } from '../../src/service/federated-presence.ts'
-import type { ListPeersLoop } from '../../src/service/list-peers.ts'
-import type { PollSubscriptionsDeps } from '../../src/service/poll-subscriptions.ts'
+import type { Loop } from '../../src/service/loop.ts'
 
 const OFFLINE: RemotePresence = {
   state: 'offline',
@@ -12,7 +10,20 @@ const OFFLINE: RemotePresence = {
 }
 
 /** What the loop knows of other servers, as plain sets that a test writes. */
-export class PeerLoop implements FederatedLoop, ListPeersLoop {
+export class PeerLoop implements Pick<
+  Loop,
+  | 'pushed'
+  | 'published'
+  | 'serverSees'
+  | 'visibleToServer'
+  | 'servers'
+  | 'followersOf'
+  | 'followedBy'
+  | 'followedAt'
+  | 'view'
+  | 'polled'
+  | 'peerSpeaksLists'
+> {
   readonly #name: ServerName
   /** Presence of our users; hidden ones have none here. */
   readonly own = new Map<UserId, RemotePresence>()
@@ -62,8 +73,9 @@ export class PeerLoop implements FederatedLoop, ListPeersLoop {
     return this.grants.filter(([a, b]) => b === userId && this.connected.has(a)).map(([a]) => a)
   }
 
-  view(_viewer: UserId, userId: UserId): RemotePresence {
-    return this.remote.get(userId) ?? OFFLINE
+  view(_viewer: UserId, userId: UserId): PresenceView {
+    const shown = this.remote.get(userId) ?? OFFLINE
+    return { user: 0 as UserNum, hidden: false, seq: 0, visible: true, ...shown }
   }
 
   peerSpeaksLists(server: ServerName): void {
@@ -83,10 +95,10 @@ export class PeerLoop implements FederatedLoop, ListPeersLoop {
     return [...new Set(observed)].filter((b) => this.followersOf(b).length > 0)
   }
 
-  readonly polled: PollSubscriptionsDeps['loop']['polled'] = (server, userId, wanted) => {
+  polled(server: ServerName, userId: UserId, wanted: boolean): void {
     if (wanted) this.unpolled.delete(`${server} ${userId}`)
     else this.unpolled.add(`${server} ${userId}`)
-  };
+  }
 
   *#pairs(): Generator<readonly [UserId, UserId]> {
     yield* this.grants
