@@ -10,8 +10,6 @@ export interface Lesson {
   readonly restWaitsFor?: string
 }
 
-const FEDERATION = 'presence between servers'
-
 export const LESSONS: readonly Lesson[] = [
   { id: 'L-01', trap: 'a quiet, connected client flaps offline between its polls' },
   { id: 'L-02', trap: 'a rate-limited sync does not count as being connected' },
@@ -20,14 +18,10 @@ export const LESSONS: readonly Lesson[] = [
   { id: 'L-05', trap: 'appearing offline leaks activity, or is undone by the next sync' },
   { id: 'L-06', trap: 'receipts of an idle client become a broadcast each' },
   { id: 'L-07', trap: 'the wrong things count as activity' },
-  {
-    id: 'L-08',
-    trap: 'what comes in is stored unchecked: made-up states, texts without end',
-    restWaitsFor: `EDUs: ${FEDERATION}`,
-  },
-  { id: 'L-09', trap: 'user IDs of an EDU are not held against its origin', waitsFor: FEDERATION },
-  { id: 'L-10', trap: 'presence is lost when its transaction fails', waitsFor: FEDERATION },
-  { id: 'L-11', trap: 'all keep-alives fall into the same minute', waitsFor: FEDERATION },
+  { id: 'L-08', trap: 'what comes in is stored unchecked: made-up states, texts without end' },
+  { id: 'L-09', trap: 'user IDs of an EDU are not held against its origin' },
+  { id: 'L-10', trap: 'presence is lost when its transaction fails' },
+  { id: 'L-11', trap: 'all keep-alives fall into the same minute' },
   { id: 'L-12', trap: 'a change does not wake a parked sync' },
   { id: 'L-13', trap: 'timers are configured and never used, or late' },
   { id: 'L-14', trap: 'GET status asks nobody’s leave, or tells who exists' },
