@@ -72,9 +72,8 @@ export function conformancePage(): string {
 
 function lessonLines(): string[] {
   const shown = shownLessons()
-  const rows = LESSONS.map(({ id, trap, waitsFor, restWaitsFor }) => {
-    const rest = restWaitsFor === undefined ? '' : `; waiting: ${restWaitsFor}`
-    const by = waitsFor === undefined ? filesIn(shown.get(id)) + rest : `waiting: ${waitsFor}`
+  const rows = LESSONS.map(({ id, trap, waitsFor }) => {
+    const by = waitsFor === undefined ? filesIn(shown.get(id)) : `waiting: ${waitsFor}`
     return `| ${id} | ${trap} | ${by} |`
   })
   return [

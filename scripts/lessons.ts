@@ -6,8 +6,6 @@ export interface Lesson {
   readonly trap: string
   /** What the test waits for; absent: a test on a whole server names the lesson. */
   readonly waitsFor?: string
-  /** Where there is a test, what part of the lesson waits all the same. */
-  readonly restWaitsFor?: string
 }
 
 export const LESSONS: readonly Lesson[] = [

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { Random } from '../../src/base/random.ts'
-import type { EventId, RoomId, UserId } from '../../src/matrix/ids.ts'
+import { serverOf, type EventId, type RoomId, type UserId } from '../../src/matrix/ids.ts'
 import type { Actor } from './actors.ts'
 import { certificateAuthority, type Authority } from './certificate.ts'
 import { FaultyLink } from './faulty-link.ts'
@@ -114,7 +114,7 @@ export class FederationHouse {
 
   /** A client, not open yet, that polls by itself while it is open; it bears that its server goes away and comes back. */
   client(actor: Actor): Client {
-    const at = serverOf(actor.userId)
+    const at = serverOf(actor.userId as UserId)
     const client = new Client(actor, () => this.#back.get(at)?.promise ?? null)
     this.#clients.push({ client, at })
     return client
@@ -334,10 +334,6 @@ export class FederationHouse {
     return this.#clients.filter(({ client, at }) => at === name && client.isOpen && client.failure === null)
       .length
   }
-}
-
-function serverOf(userId: string): string {
-  return userId.slice(userId.indexOf(':') + 1)
 }
 
 function had<T>(value: T | undefined, name: string): T {
