@@ -20,7 +20,7 @@ const SWEEP_GAP_MS = 1_000
  * (PRESENCE-SPEC §5.6, P-179, P-182). It never entitles anybody to anything (P-178).
  */
 export interface PollSubscriptions {
-  /** At start, before presence begins. */
+  /** At start, after the grants (which are as good as a poll) and before presence begins. */
   restore(): Promise<void>
   /** The server may see the user and asks to be told of them, or not to be. True: that is new. */
   ask(server: ServerName, userId: UserId, wanted: boolean): boolean
