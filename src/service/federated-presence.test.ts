@@ -323,6 +323,22 @@ describe('polls', () => {
     expect(await store.all('polls')).toEqual([])
   })
 
+  test('P-182 an unpoll of whom it may not see any more ends what it asked before', async () => {
+    const { store, loop, polls, receive } = world()
+    receive(REMOTE, { poll: [ALICE] })
+    loop.grants = []
+    receive(REMOTE, { unpoll: [ALICE] })
+    await polls.close()
+    expect(await store.all('polls')).toEqual([])
+  })
+
+  test('§1.1 whoever polls is a peer already for what stands in the same EDU', () => {
+    const { names, receive } = world()
+    const named = { displayname: 'Zoe', avatarUrl: null }
+    receive(REMOTE, { push: [push(ZOE, named)], poll: [ALICE] })
+    expect(names).toEqual([[ZOE, named]])
+  })
+
   test('P-182 who stands in both lists is polled', () => {
     const { loop, receive } = world()
     receive(REMOTE, { poll: [ALICE], unpoll: [ALICE] })
