@@ -1,18 +1,9 @@
 import { expect, test } from 'vitest'
 import type { UserId } from '../../src/matrix/ids.ts'
-import { INVITE_POLICIES, type InviteState } from '../../src/matrix/presence-list.ts'
 import type { Store } from '../../src/ports/store.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
-import { inWords, type InviteContent } from '../support/lists.ts'
-import {
-  ALICE,
-  BOB,
-  choices,
-  openListHouse,
-  SEED,
-  type Choices,
-  type ListHouse,
-} from '../support/list-house.ts'
+import { ListDevice, operate } from '../support/list-devices.ts'
+import { ALICE, BOB, choices, openListHouse, SEED, type ListHouse } from '../support/list-house.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 
 const OPERATIONS = 10_000
@@ -20,58 +11,7 @@ const OPERATIONS = 10_000
 const DEVICES = 6
 const USERS = [ALICE, BOB] as const
 
-/** A device that syncs now and then, and believes what it was told. */
-class Device {
-  readonly userId: UserId
-  readonly #told = new Map<string, InviteState>()
-  #since = 0
-
-  constructor(userId: UserId) {
-    this.userId = userId
-  }
-
-  /** How much it was told. */
-  async syncs({ news, stream }: ListHouse): Promise<number> {
-    const upTo = stream.current
-    const { events } = await news.read(this.userId, { after: this.#since, upTo, withPending: false })
-    for (const { content } of events as unknown as { content: InviteContent }[]) {
-      const [direction = '', other = '', state] = inWords(content).split(' ')
-      this.#told.set(`${direction} ${other}`, state as InviteState)
-    }
-    this.#since = upTo
-    return events.length
-  }
-
-  /** What it would show of a pair. */
-  believes(direction: string, other: UserId): string {
-    const state = this.#told.get(`${direction} ${other}`)
-    return state === 'pending' || state === 'accepted' ? state : 'over'
-  }
-}
-
-async function operate({ lists }: ListHouse, { of, below }: Choices): Promise<void> {
-  const me = of(USERS)
-  const other = me === ALICE ? BOB : ALICE
-  const ignoreFuture = below(8) === 0
-  const operations: (() => Promise<unknown>)[] = [
-    () => lists.change(me, { invite: [other], drop: [] }),
-    () => lists.change(me, { invite: [other, me], drop: [] }),
-    () => lists.change(me, { invite: [], drop: [other] }),
-    () => lists.change(me, { invite: [other], drop: [other] }),
-    () => lists.accept(me, other, { addBack: below(2) === 0 }),
-    () => lists.accept(me, other, { addBack: false }),
-    () => lists.deny(me, other, { ignoreFuture }),
-    () => lists.revoke(me, other, { ignoreFuture: of([true, false, null]) }),
-    () => lists.revoke(me, other, { ignoreFuture: false }),
-    () => lists.setPolicy(me, of(INVITE_POLICIES)),
-  ]
-  try {
-    await of(operations)()
-  } catch (error) {
-    // "There is no invite" is an answer like another.
-    expect(error).toMatchObject({ errcode: 'M_NOT_FOUND' })
-  }
-}
+const otherOf = (userId: UserId): UserId => (userId === ALICE ? BOB : ALICE)
 
 interface Sides {
   readonly list: string
@@ -86,35 +26,35 @@ async function sidesOf(store: Store, observer: UserId, observed: UserId): Promis
 
 const EQUAL = new Set(['over, over', 'over, ignored', 'pending, pending', 'accepted, granted'])
 
-async function checkEqual(house: ListHouse, devices: readonly Device[]): Promise<void> {
+async function checkEqual(house: ListHouse, devices: readonly ListDevice[]): Promise<void> {
   for (const device of devices) {
     await device.syncs(house)
     expect(await device.syncs(house), 'told again').toBe(0)
   }
   for (const observer of USERS) {
-    const observed = observer === ALICE ? BOB : ALICE
+    const observed = otherOf(observer)
     const { list, grant } = await sidesOf(house.store, observer, observed)
     expect(EQUAL, `${list}, ${grant}`).toContain(`${list}, ${grant}`)
     // The engine shows what the store says, and nothing more.
     expect(house.loop.view(observer, observed) !== null).toBe(grant === 'granted')
-    for (const device of devices) {
-      if (device.userId === observer) expect(device.believes('outgoing', observed)).toBe(list)
-      if (device.userId === observed) {
-        const answer = { granted: 'accepted', ignored: 'over' }[grant] ?? grant
-        expect(device.believes('incoming', observer)).toBe(answer)
-      }
-    }
+  }
+  for (const device of devices) {
+    const other = otherOf(device.userId)
+    const { list } = await sidesOf(house.store, device.userId, other)
+    const { grant } = await sidesOf(house.store, other, device.userId)
+    device.checkBelief(other, { list, grant })
   }
 }
 
 test(`L-21 10,000 operations of two users from several devices leave all sides equal (seed ${SEED})`, async () => {
   const random = choices(SEED)
   const [clock, store] = [new ManualClock(), createMemoryStore()]
-  const devices = [ALICE, ALICE, BOB, BOB].map((userId) => new Device(userId))
+  const devices = [ALICE, ALICE, BOB, BOB].map((userId) => new ListDevice(userId))
   let house = await openListHouse({ clock, store })
   const seen = new Set<string>()
   for (let done = 0; done < OPERATIONS; done += DEVICES) {
-    await Promise.all(Array.from({ length: DEVICES }, () => operate(house, random)))
+    const users = Array.from({ length: DEVICES }, () => random.of(USERS))
+    await Promise.all(users.map((userId) => operate(house, userId, otherOf(userId), random)))
     if (random.below(4) === 0) await random.of(devices).syncs(house)
     if (random.below(20) === 0) await checkEqual(house, devices)
     if (random.below(50) === 0) await clock.advance(3_600_001)

@@ -41,6 +41,7 @@ export interface ListHouseOptions {
   readonly policy?: InvitePolicy
   readonly serverName?: string
   readonly federates?: boolean
+  readonly onNews?: () => void
 }
 
 /** As a server starts: what the store holds is granted before presence begins. */
@@ -94,7 +95,10 @@ export async function openListHouse(options: ListHouseOptions = {}): Promise<Lis
     counts: new GrantCounts({ rows: await store.all('presenceGrants'), serverName }),
     federates,
     defaultPolicy: policy,
-    onNews: () => void happened.push('news'),
+    onNews() {
+      happened.push('news')
+      options.onNews?.()
+    },
   })
   const news = createPresenceListNews({ store, stream, usersMax: 100 })
   return { clock, store, stream, loop, lists, news, outbox, happened }
