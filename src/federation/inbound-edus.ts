@@ -33,15 +33,14 @@ export function createInboundEdus(deps: {
   readonly serverName: ServerName
   readonly sinks: Pick<EduSinks, 'presence' | 'list'>
   readonly log: Pick<Log, 'debug' | 'error'>
-  readonly takesPresence: boolean
   readonly statusMsgBytesMax: number
 }): InboundEdus {
-  const { serverName, sinks, log, takesPresence } = deps
+  const { serverName, sinks, log } = deps
 
   const receivePresence = (origin: ServerName, content: Json | undefined): Outcome => {
     const { push, poll, unpoll, skipped } = decodePresenceEdu(content, origin, deps)
     try {
-      sinks.presence(origin, { push: takesPresence ? push : [], poll, unpoll })
+      sinks.presence(origin, { push, poll, unpoll })
     } catch (err) {
       // Coming again would not mend it, and would hold up everything behind.
       log.error({ err, origin }, 'presence of another server could not be taken')

@@ -51,7 +51,6 @@ function house(
       enabled: true,
       keysMax: 100,
     }),
-    takesPresence: true,
     bounds: INBOUND_BOUNDS,
     ...BOUNDS,
     ...parts,
@@ -172,16 +171,6 @@ describe('what a transaction holds', () => {
   test('P-161 neither PDUs nor EDUs have to be there', async () => {
     const { inbound } = house()
     expect(await inbound.receive(remote, 't1', { origin: 'remote.example' })).toEqual({ pdus: {} })
-  })
-
-  test('without presence from elsewhere, polls and lists are taken all the same', async () => {
-    const { inbound, told } = house({ takesPresence: false })
-    const both = { ...PUSH.content, poll: ['@alice:home.example'] }
-    await inbound.receive(remote, 't1', transaction([{ ...PUSH, content: both }, INVITE]))
-    expect(told).toEqual([
-      ['presence', remote, readPresence({ poll: both.poll })],
-      ['list', remote, READ_INVITE],
-    ])
   })
 
   test('P-161 every PDU is refused alone, under its own ID', async () => {

@@ -36,8 +36,6 @@ interface InboundDeps {
   readonly log: Pick<Log, 'debug' | 'error'>
   readonly sinks: Pick<EduSinks, 'presence' | 'list'>
   readonly limits: { take(name: 'federation', key: string, cost: number): void }
-  /** Option `presence.federation_in`: without it nobody else's presence is taken. Polls and lists are, as they are about ours. */
-  readonly takesPresence: boolean
   readonly statusMsgBytesMax: number
   readonly bounds: {
     readonly waitingPerOriginMax: number

@@ -2,7 +2,6 @@ import { refuse } from '../matrix/errors.ts'
 import type { ServerName } from '../matrix/ids.ts'
 import type { VerifyKey } from '../matrix/signing.ts'
 import { isRequestSigned, parseXMatrix, type ServerRequest, type XMatrix } from '../matrix/x-matrix.ts'
-import type { Destinations } from '../ports/destinations.ts'
 import type { EduSinks } from '../ports/edus.ts'
 
 /** Public keys of other servers; `federation/keys` implements it. */
@@ -39,9 +38,8 @@ export function createServerAuth(deps: {
   readonly serverName: ServerName
   readonly keys: PeerKeys
   readonly sinks: Pick<EduSinks, 'heardFrom'>
-  readonly destinations: Pick<Destinations, 'heardFrom'>
 }): ServerAuth {
-  const { serverName, keys, sinks, destinations } = deps
+  const { serverName, keys, sinks } = deps
   return {
     async identify(authorization) {
       const claim = readClaim(authorization, serverName)
@@ -56,7 +54,6 @@ export function createServerAuth(deps: {
           if (!isRequestSigned(signed, signature, key))
             throw refuse.unauthorized('The signature does not fit the request')
           sinks.heardFrom(origin)
-          destinations.heardFrom(origin)
         },
       }
     },

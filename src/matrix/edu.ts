@@ -1,6 +1,6 @@
 import type { Millis } from '../base/clock.ts'
 import { parseUserId, serverOf, type ServerName, type UserId } from './ids.ts'
-import { isJsonObject, own, ownString, type Json, type JsonObject } from './json.ts'
+import { isJsonObject, own, ownString, type Json } from './json.ts'
 import { PRESENCE_LISTS } from './presence-list.ts'
 import { BUSY, type PresenceState } from './presence.ts'
 
