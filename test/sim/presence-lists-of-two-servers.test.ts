@@ -34,8 +34,7 @@ class Host {
   readonly serverName: ServerName
   readonly #clock: ManualClock
   readonly #store: Store = createMemoryStore()
-  /** Of all its lives. */
-  readonly happened: string[] = []
+  readonly #happened: string[] = []
   #house: ListHouse | null = null
   #loops: readonly [PresenceListExpiry, PresenceListRepeats] | null = null
 
@@ -45,12 +44,18 @@ class Host {
   }
 
   get house(): ListHouse {
-    this.happened.push(...(this.#house?.happened.splice(0) ?? []))
     return this.#house as ListHouse
+  }
+
+  /** In all its lives. */
+  get happened(): readonly string[] {
+    this.#happened.push(...(this.#house?.happened.splice(0) ?? []))
+    return this.#happened
   }
 
   async start(): Promise<void> {
     for (const loop of this.#loops ?? []) await loop.close()
+    this.#happened.push(...(this.#house?.happened ?? []))
     const house = await openListHouse({
       clock: this.#clock,
       store: this.#store,
