@@ -49,10 +49,13 @@ export async function startApp(deps: AppDeps): Promise<App> {
     })
     await composition.listExpiry.begin()
     await composition.listRepeats.begin()
+    await composition.neighbours.restore()
     // Before anybody can ask: until it began, nothing that happens to presence is told.
     composition.presence.loop.begin()
     const addresses = await listen(config, composition)
     isReady = true
+    composition.neighbours.begin()
+    await composition.federation.begin()
     await composition.homeserver.resume()
     const parts = composition
     return running(parts, addresses, page !== null, async () => {
@@ -109,13 +112,16 @@ function asListener({ port, bind, resources, xForwarded, tls }: Config['listener
 }
 
 /** Answers what waits, then flushes; users are not marked offline (PRESENCE-SPEC §4.8). */
-async function stop({ http, presence, homeserver, listExpiry, listRepeats }: Composition): Promise<void> {
+async function stop(composition: Composition): Promise<void> {
+  const { http, presence, homeserver, listExpiry, listRepeats, neighbours, federation } = composition
   // First, so that the last answers say that nobody is typing any more.
   homeserver.reading.typing.endAll()
   presence.wakeups.close()
   await http.close()
   await listExpiry.close()
   await listRepeats.close()
+  await federation.close()
+  await neighbours.close()
   presence.loop.stop()
   await homeserver.close()
   await presence.persist.close()

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { systemClock, type Clock } from '../base/clock.ts'
 import { systemRandom, type Random } from '../base/random.ts'
@@ -9,6 +8,7 @@ import { createLog } from './log.ts'
 import type { Config } from './options.ts'
 import { dumpConfig, generateConfig, optionsHelp } from './options-text.ts'
 import { newSigningKeyLine } from './signing-key.ts'
+import { version } from './version.ts'
 
 /** What every part of a running program is given. */
 export interface Surroundings {
@@ -203,11 +203,6 @@ async function createUser(
   } finally {
     await accounts.close()
   }
-}
-
-function version(): string {
-  const file = new URL('../../package.json', import.meta.url)
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
 }
 
 /** What the system says of the usual mistakes is not a sentence. */

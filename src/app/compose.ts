@@ -35,9 +35,7 @@ import { createSharedSecret } from '../homeserver/shared-secret.ts'
 import { createStream } from '../homeserver/stream.ts'
 import { createUia } from '../homeserver/uia.ts'
 import type { SigningKey } from '../matrix/signing.ts'
-import type { Destinations } from '../ports/destinations.ts'
 import type { Log } from '../ports/log.ts'
-import type { RemoteProfiles } from '../ports/remote-profiles.ts'
 import type { Store } from '../ports/store.ts'
 import type { Stream } from '../ports/stream.ts'
 import { createEvents, type Events } from '../service/events.ts'
@@ -50,7 +48,9 @@ import { createPresence, type Presence } from '../service/presence.ts'
 import { createRateLimits, type RateLimits } from '../service/rate-limit.ts'
 import { createSync, type Sync } from '../service/sync.ts'
 import { BOUNDS } from './bounds.ts'
+import { composeFederation, type Federation } from './compose-federation.ts'
 import { composeHomeserver, type Homeserver, type HomeserverDeps } from './compose-homeserver.ts'
+import { audibleDestinations, composeNeighbours, joinEdus, type Neighbours } from './compose-neighbours.ts'
 import { composePresenceLists, type PresenceListParts } from './compose-presence-lists.ts'
 import { composePresence, type PresenceCore } from './compose-presence.ts'
 import type { Config } from './options.ts'
@@ -78,24 +78,17 @@ export interface Composition {
   readonly homeserver: Homeserver
   readonly listExpiry: PresenceListExpiry
   readonly listRepeats: PresenceListRepeats
+  readonly neighbours: Neighbours
+  readonly federation: Federation
 }
-
-/** Where no other server is spoken with. */
-const NO_DESTINATIONS: Destinations = {
-  offerPresence: () => {},
-  answerPresence: () => {},
-  offerPolls: () => {},
-  offerLists: () => {},
-  heardFrom: () => {},
-}
-const NO_PROFILES: RemoteProfiles = { known: () => new Map(), heard: () => {} }
 
 export async function compose(deps: ComposeDeps): Promise<Composition> {
   const limits = limitsOf(deps.config, deps.clock)
+  const federation = composeFederation({ ...deps, limits, edus: joinEdus(() => services) })
   const core = await composePresence({
     ...deps,
-    destinations: { offerPresence() {}, offerPolls() {} },
-    onSighted() {},
+    destinations: audibleDestinations(deps.config, federation.destinations),
+    onSighted: (userId) => services.neighbours.presence.onSighted(userId),
   })
   const stream = await createStream(deps.store)
   const homeserver = await composeHomeserver({
@@ -106,10 +99,11 @@ export async function compose(deps: ComposeDeps): Promise<Composition> {
     wake: core.wakeups,
     onDeactivate: (userId) => services.lists.end(userId),
   })
-  const services: Services = await composeServices(deps, core, homeserver, { limits, stream })
+  const services: Services = await composeServices(deps, core, homeserver, { limits, stream, federation })
   const metrics = createMetrics({ parked: () => core.wakeups.parked, inFlight: () => http.inFlight })
   const routes = [
     ...clientRoutes(deps, homeserver, services),
+    ...federation.routes(homeserver),
     ...healthRoutes({ isReady: deps.isReady }),
     ...metricsRoutes({ metrics }),
     ...webRoutes(deps),
@@ -118,13 +112,14 @@ export async function compose(deps: ComposeDeps): Promise<Composition> {
     ...deps,
     routes,
     directory: homeserver.directory,
+    servers: federation.servers,
     queryAccessToken: deps.config.clientApi.queryAccessToken,
     limits,
     bounds: HTTP_BOUNDS,
     observe: metrics.observe,
   })
-  const { listExpiry, listRepeats } = services
-  return { http, routes, presence: core, homeserver, listExpiry, listRepeats }
+  const { listExpiry, listRepeats, neighbours } = services
+  return { http, routes, presence: core, homeserver, listExpiry, listRepeats, neighbours, federation }
 }
 
 function limitsOf({ rateLimits }: Config, clock: Clock): RateLimits<LimitName> {
@@ -137,27 +132,36 @@ interface Services extends PresenceListParts {
   readonly sync: Sync
   readonly events: Events
   readonly initialSync: InitialSync
+  readonly neighbours: Neighbours
+}
+
+interface Shared {
+  readonly limits: RateLimits<LimitName>
+  readonly stream: Stream
+  readonly federation: Federation
 }
 
 async function composeServices(
   deps: ComposeDeps,
   core: PresenceCore,
   { directory, reading }: Homeserver,
-  { limits, stream }: { readonly limits: RateLimits<LimitName>; readonly stream: Stream },
+  { limits, stream, federation }: Shared,
 ): Promise<Services> {
   const { config, clock, random } = deps
   const { loop, persist, wakeups, epoch } = core
   const { serverName } = config
   const { enabled, busy, statusMsgBytesMax } = config.presence
-  const remoteProfiles = NO_PROFILES
+  const neighbours = composeNeighbours({ ...deps, ...federation, loop, directory })
+  const remoteProfiles = neighbours.profiles
   const events = createPresenceEvents({ directory, remoteProfiles, clock, epoch, serverName, busy })
   const section = createPresenceSection({ enabled, loop, events, epoch })
-  const destinations = NO_DESTINATIONS
+  const { destinations } = federation
   const parts = await composePresenceLists({ ...deps, stream, core, directory, events, destinations })
   const lists = parts.listNews
   const both = { loop, wakeups, presence: section, lists, clock, random, epoch, pollMaxMs: BOUNDS.pollMaxMs }
   return {
     ...parts,
+    neighbours,
     presence: createPresence({ enabled, loop, persist, statusMsgBytesMax }),
     events: createEvents({ ...both, rooms: reading.events }),
     initialSync: createInitialSync({ loop, presence: section, events, rooms: reading.events, lists, epoch }),

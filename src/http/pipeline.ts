@@ -35,8 +35,8 @@ export interface Trace {
 }
 
 export interface PipelineDeps extends AuthDeps {
-  /** Absent where no route is for other servers. */
-  readonly servers?: ServerAuth
+  /** Null where no route is for other servers. */
+  readonly servers: ServerAuth | null
   readonly limits: Pick<RateLimits<LimitName>, 'take'>
 }
 

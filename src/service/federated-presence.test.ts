@@ -173,7 +173,7 @@ describe('what others are told', () => {
     const { clock, loop, told, presence, receive } = world({ tells: false })
     loop.online(ALICE)
     receive(REMOTE, { poll: [ALICE] })
-    presence.begin({ unclean: true })
+    presence.begin()
     await clock.advance(MINUTE - 1)
     expect(told).toEqual([])
     expect(await presence.presenceFor(REMOTE, [ALICE])).toEqual([])
@@ -259,15 +259,15 @@ describe('pushes', () => {
     expect(names.at(-1)).toEqual([YVES, { displayname: null, avatarUrl: 'mxc://remote/y' }])
   })
 
-  test('with federation_in off pushes and polls are ignored', () => {
+  test('with federation_in off pushes are ignored, and polls are answered: they are about ours', () => {
     const { loop, told, peers, presence, receive } = world({ takes: false })
     receive(REMOTE, { push: [push(ZOE), push(YVES)], poll: [ALICE] })
     expect(loop.remote.size).toBe(0)
     loop.rooms = [[ALICE, YVES]]
     presence.onSighted(YVES)
     expect(loop.remote.size).toBe(0)
-    expect(told).toEqual([])
-    expect(peers.speaksLists(REMOTE)).toBe(false)
+    expect(told).toEqual([`answer remote ${ALICE}`])
+    expect(peers.speaksLists(REMOTE)).toBe(true)
   })
 })
 
@@ -411,7 +411,7 @@ test('a signed request ends the back-off and is heard', () => {
   expect(peers.heardTs(REMOTE)).toBe(clock.now())
 })
 
-describe('after an unclean end', () => {
+describe('at a start', () => {
   const servers = Array.from({ length: 40 }, (_, i) => `s${i}` as ServerName)
 
   test('§4.8 every server is told once of the users it may see, one after the other', async () => {
@@ -419,7 +419,7 @@ describe('after an unclean end', () => {
     loop.online(ALICE)
     loop.grants = servers.map((server) => [`@a:${server}` as UserId, ALICE])
     const times: number[] = []
-    presence.begin({ unclean: true })
+    presence.begin()
     expect(told).toEqual([])
     for (let step = 0; step < 1_000; step += 1) {
       await clock.advance(10)
@@ -441,20 +441,20 @@ describe('after an unclean end', () => {
     loop.online(recent, { state: 'offline', lastActiveTs: clock.now() - 6 * DAY })
     loop.online(text, { state: 'offline', lastActiveTs: long, statusMsg: 'away' })
     loop.online(here, { lastActiveTs: long })
-    presence.begin({ unclean: true })
+    presence.begin()
     await clock.advance(1_000)
     expect(told).toEqual([`offer remote ${[recent, text, never, here].join(' ')}`])
   })
 
-  test('after a clean end nothing is said, and closing ends it', async () => {
-    const clean = world()
-    clean.loop.online(ALICE)
-    clean.presence.begin({ unclean: false })
-    await clean.clock.advance(DAY)
-    expect(clean.told).toEqual([])
+  test('nothing is said with federation_out off, nor once it closed', async () => {
+    const silent = world({ tells: false })
+    silent.loop.online(ALICE)
+    silent.presence.begin()
+    await silent.clock.advance(DAY)
+    expect(silent.told).toEqual([])
     const closed = world()
     closed.loop.online(ALICE)
-    closed.presence.begin({ unclean: true })
+    closed.presence.begin()
     closed.presence.close()
     await closed.clock.advance(DAY)
     expect(closed.told).toEqual([])
@@ -470,7 +470,7 @@ describe('after an unclean end', () => {
       if (server === servers[0]) throw new Error('broken')
       return visible(server)
     }
-    presence.begin({ unclean: true })
+    presence.begin()
     await clock.advance(MINUTE)
     expect(told).toHaveLength(39)
   })

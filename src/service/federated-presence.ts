@@ -19,8 +19,11 @@ import type { PollSubscriptions } from './poll-subscriptions.ts'
  */
 export interface FederatedPresence
   extends Pick<EduSources, 'presenceFor' | 'presenceAfterOutage'>, Pick<EduSinks, 'heardFrom' | 'presence'> {
-  /** From here on. After an unclean end pushes may be missing, so every server is told again what it may see, bit by bit. */
-  begin(start: { readonly unclean: boolean }): void
+  /**
+   * From here on. What waited when the last run ended is missing, and pings have other places than they had, so every server is
+   * told again what it may see, one after the other.
+   */
+  begin(): void
   /** A user of another server came into somebody's sight (P-180). */
   onSighted(userId: UserId): void
   close(): void
@@ -64,8 +67,8 @@ class Presence implements FederatedPresence {
     this.#announcement = new Announcement({ clock, random, log, tell: (server) => this.#announceTo(server) })
   }
 
-  begin({ unclean }: { readonly unclean: boolean }): void {
-    if (unclean && this.#deps.tells) this.#announcement.begin(this.#deps.loop.servers())
+  begin(): void {
+    if (this.#deps.tells) this.#announcement.begin(this.#deps.loop.servers())
   }
 
   close(): void {
@@ -99,11 +102,11 @@ class Presence implements FederatedPresence {
 
   presence(origin: ServerName, { push, poll, unpoll }: PresenceEdu): void {
     const { peers, takes } = this.#deps
-    if (!takes) return
     // First of all: whoever asks is a peer, and what a peer says of names counts.
     if (poll.length > 0 || unpoll.length > 0) peers.spoke(origin)
     const isPeer = peers.speaksLists(origin)
-    const heard = push
+    // What it asks is about ours, and answered whether or not its own presence is taken.
+    const heard = (takes ? push : [])
       .filter(({ userId }) => serverOf(userId) === origin)
       .map((entry) => this.#hear(entry, isPeer))
     const isNewAsking = this.#asked(origin, poll, unpoll)

@@ -59,6 +59,7 @@ export async function listenHttp(
     routes,
     directory: DIRECTORY,
     limits: { take: (name, key) => void limited.push([name, key]) },
+    servers: null,
     queryAccessToken: 'legacy',
     clock,
     random: systemRandom(),

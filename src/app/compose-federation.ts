@@ -1,0 +1,167 @@
+import { readFileSync } from 'node:fs'
+import { Background } from '../base/background.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Random } from '../base/random.ts'
+import {
+  INBOUND_BOUNDS,
+  KEY_BOUNDS,
+  OUTBOUND_BOUNDS,
+  RESOLVER_BOUNDS,
+  TRANSPORT_BOUNDS,
+} from '../federation/bounds.ts'
+import { systemDns } from '../federation/dns.ts'
+import { createInbound, type Inbound } from '../federation/inbound.ts'
+import { createPeerKeys } from '../federation/keys.ts'
+import { createOutbound } from '../federation/outbound.ts'
+import { createOwnKeys } from '../federation/own-keys.ts'
+import { createQueryProfile } from '../federation/queries.ts'
+import { createServerAuth, type ServerAuth } from '../federation/server-auth.ts'
+import { silentDestinations } from '../federation/silent-destinations.ts'
+import { createTransport, type Transport } from '../federation/transport.ts'
+import { queryRoutes } from '../http/federation/query.ts'
+import { serverKeysRoutes } from '../http/federation/server-keys.ts'
+import { transactionRoutes } from '../http/federation/transactions.ts'
+import { versionRoutes } from '../http/federation/version.ts'
+import type { LimitName, Route } from '../http/route.ts'
+import type { Profiles } from '../homeserver/profiles.ts'
+import type { SigningKey } from '../matrix/signing.ts'
+import type { Destinations } from '../ports/destinations.ts'
+import type { EduSinks, EduSources } from '../ports/edus.ts'
+import type { Log } from '../ports/log.ts'
+import type { QueryProfile } from '../ports/remote-profiles.ts'
+import type { Store } from '../ports/store.ts'
+import type { RateLimits } from '../service/rate-limit.ts'
+import { fileProblem } from './decode.ts'
+import type { Config } from './options.ts'
+import { version } from './version.ts'
+
+export type Edus = EduSources & EduSinks
+
+export interface FederationDeps {
+  readonly config: Config
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly signingKey: SigningKey
+  readonly limits: RateLimits<LimitName>
+  /** What is to be said, and who hears what others say; asked for from `begin` on. */
+  readonly edus: Edus
+}
+
+/** The road to other servers and from them. Without `federation.enabled` it is there and leads nowhere. */
+export interface Federation {
+  readonly destinations: Destinations
+  readonly queryProfile: QueryProfile
+  /** Who verifies the requests of servers; null: there are no routes for them. */
+  readonly servers: ServerAuth | null
+  routes(deps: { readonly profiles: Profiles }): Route[]
+  /** Said when the server listens. */
+  begin(): Promise<void>
+  /** Ends what is under way, in bounded time; no request comes any more. */
+  close(): Promise<void>
+}
+
+export function composeFederation(deps: FederationDeps): Federation {
+  return deps.config.federation.enabled ? openRoad(deps) : NO_ROAD
+}
+
+const NO_ROAD: Federation = {
+  destinations: silentDestinations,
+  queryProfile: async () => null,
+  servers: null,
+  routes: () => [],
+  begin: async () => {},
+  close: async () => {},
+}
+
+function openRoad(deps: FederationDeps): Federation {
+  const { config, store, clock, log, limits, edus, signingKey } = deps
+  const { serverName, presence, federation } = config
+  const background = new Background()
+  const transport = openTransport(deps)
+  const outbound = createOutbound({
+    ...deps,
+    serverName,
+    sources: edus,
+    transport,
+    busy: presence.busy,
+    backOff: federation,
+    batchWindowMs: federation.batchWindowMs,
+    bounds: OUTBOUND_BOUNDS,
+  })
+  const keys = createPeerKeys({ store, transport, clock, background, log, bounds: KEY_BOUNDS })
+  const inbound = createInbound({
+    serverName,
+    store,
+    clock,
+    log,
+    sinks: edus,
+    limits,
+    statusMsgBytesMax: presence.statusMsgBytesMax,
+    bounds: INBOUND_BOUNDS,
+  })
+  return {
+    destinations: outbound,
+    queryProfile: createQueryProfile({ transport, outbound }),
+    servers: createServerAuth({ serverName, keys, sinks: edus }),
+    routes: ({ profiles }) =>
+      federationRoutes({
+        config,
+        profiles,
+        inbound,
+        ownKeys: createOwnKeys({ serverName, key: signingKey, clock }),
+      }),
+    async begin() {
+      inbound.begin()
+      await outbound.begin()
+    },
+    async close() {
+      await outbound.close()
+      await transport.close()
+      await inbound.close()
+      await background.idle()
+    },
+  }
+}
+
+function openTransport({ config, clock, random, signingKey }: FederationDeps): Transport {
+  const { serverName, federation } = config
+  return createTransport({
+    serverName,
+    signingKey,
+    clock,
+    random,
+    dns: systemDns(),
+    routes: federation.destinations,
+    extraAuthorities: federation.caFile === null ? null : readAuthorities(federation.caFile),
+    verifyTls: federation.verifyTls,
+    requestTimeoutMs: federation.requestTimeoutMs,
+    userAgent: `Adsum/${version()}`,
+    bounds: { ...TRANSPORT_BOUNDS, ...RESOLVER_BOUNDS },
+  })
+}
+
+/** @throws Error with a sentence for the operator */
+function readAuthorities(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new Error(`"federation.ca_file": ${fileProblem(error, file)}`, { cause: error })
+  }
+}
+
+function federationRoutes(deps: {
+  readonly config: Config
+  readonly profiles: Profiles
+  readonly inbound: Inbound
+  readonly ownKeys: ReturnType<typeof createOwnKeys>
+}): Route[] {
+  const { serverName } = deps.config
+  return [
+    ...serverKeysRoutes({ ...deps, serverName }),
+    ...versionRoutes({ version: version() }),
+    ...transactionRoutes(deps),
+    ...queryRoutes({ ...deps, serverName }),
+  ]
+}
