@@ -3,7 +3,7 @@ import { ManualClock, settle, until } from '../../test/support/manual-clock.ts'
 import { must } from '../base/assert.ts'
 import { decodePresenceEdu } from '../matrix/edu.ts'
 import { refuse } from '../matrix/errors.ts'
-import { parseServerName } from '../matrix/ids.ts'
+import { parseServerName, type ServerName } from '../matrix/ids.ts'
 import type { Json, JsonObject } from '../matrix/json.ts'
 import { eventIdOf, type Pdu } from '../matrix/room-event.ts'
 import { ROOM_VERSIONS } from '../matrix/room-version/index.ts'
@@ -21,7 +21,9 @@ const home = must(parseServerName('home.example'), 'name')
 const BOUNDS = { statusMsgBytesMax: 1_024 }
 
 interface House {
-  readonly inbound: Inbound
+  readonly inbound: Omit<Inbound, 'receive'> & {
+    receive(origin: ServerName, txnId: string, body: JsonObject, bodyBytes?: number): Promise<JsonObject>
+  }
   readonly clock: ManualClock
   /** What the sinks were told, in order. */
   readonly told: [what: string, ...Json[]][]
@@ -36,7 +38,7 @@ function house(
   const clock = new ManualClock()
   const told: House['told'] = []
   const logged: House['logged'] = []
-  const inbound = createInbound({
+  const made = createInbound({
     serverName: home,
     store,
     clock,
@@ -55,6 +57,11 @@ function house(
     ...BOUNDS,
     ...parts,
   })
+  const inbound: House['inbound'] = {
+    receive: (origin, txnId, body, bodyBytes = 0) => made.receive(origin, txnId, body, bodyBytes),
+    begin: () => made.begin(),
+    close: () => made.close(),
+  }
   return { inbound, clock, told, logged, store }
 }
 
@@ -80,6 +87,10 @@ const INVITE = {
 }
 const READ_PUSH = readPresence(PUSH.content)
 const READ_INVITE = { kind: 'invite', observer: bob, observed: '@alice:home.example', ask: null }
+
+function presence(content: JsonObject): JsonObject {
+  return { edu_type: 'm.presence', content }
+}
 
 function readPresence(content: JsonObject): Json {
   const { skipped: _, ...edu } = decodePresenceEdu(content, remote, BOUNDS)
@@ -283,29 +294,44 @@ describe('repeats', () => {
 })
 
 describe('limits of one server', () => {
-  test('entries of presence and other EDUs cost one each; beyond, 429 and nothing is processed', async () => {
-    const { inbound, clock, told } = house({}, { burst: 10 })
-    const five = { edu_type: 'm.presence', content: { push: [1, 2], poll: [3], unpoll: [4, 5] } }
-    await inbound.receive(remote, 't1', transaction([five, INVITE], { pdus: [{}, {}] }))
-    told.length = 0
-    const more = transaction([INVITE, INVITE, INVITE])
-    await expect(inbound.receive(remote, 't2', more)).rejects.toMatchObject({
-      status: 429,
-      extra: { retry_after_ms: 1 },
-    })
-    expect(told).toEqual([])
-    await inbound.receive(third, 't2', { ...more, origin: 'third.example' })
-    await clock.advance(1)
-    await inbound.receive(remote, 't2', more)
-    expect(told.filter(([, origin]) => origin === remote)).toHaveLength(3)
+  const more = transaction([INVITE])
+  const limited = (retryAfterMs: number): object => ({
+    status: 429,
+    extra: { retry_after_ms: retryAfterMs },
   })
 
-  test('an empty transaction costs one, a repeat nothing', async () => {
-    const { inbound } = house({}, { burst: 2 })
-    await inbound.receive(remote, 't1', transaction([]))
-    await inbound.receive(remote, 't1', transaction([]))
-    await inbound.receive(remote, 't2', transaction([]))
-    await expect(inbound.receive(remote, 't3', transaction([]))).rejects.toMatchObject({ status: 429 })
+  test.each<[string, JsonObject, number, number]>([
+    ['nothing', transaction([]), 0, 1],
+    ['entries of presence', transaction([presence({ push: [1, 2], poll: [3], unpoll: [4, 5] })]), 0, 5],
+    ['other EDUs, good or not', transaction([INVITE, 5, { edu_type: 'x' }]), 0, 3],
+    ['PDUs', transaction([INVITE], { pdus: [{}, 5] }), 0, 3],
+    ['a body of little use', transaction([PUSH]), 6_145, 7],
+  ])('a transaction of %s costs what it holds', async (_, body, bodyBytes, cost) => {
+    const { inbound, clock, told } = house({}, { burst: 1 })
+    await inbound.receive(remote, 't1', body, bodyBytes)
+    told.length = 0
+    await clock.advance(cost - 1)
+    await expect(inbound.receive(remote, 't2', more)).rejects.toMatchObject(limited(1))
+    expect(told).toEqual([])
+    await clock.advance(1)
+    await inbound.receive(remote, 't2', more)
+    expect(told).toHaveLength(1)
+  })
+
+  test('every server has an allowance of its own', async () => {
+    const { inbound, told } = house({}, { burst: 1 })
+    await inbound.receive(remote, 't1', more)
+    await inbound.receive(third, 't1', transaction([PUSH], { origin: 'third.example' }))
+    expect(told).toHaveLength(2)
+  })
+
+  test('repeats, and what is refused, cost as much', async () => {
+    const { inbound } = house({}, { burst: 5 })
+    const two = transaction([INVITE, INVITE])
+    await inbound.receive(remote, 't1', two)
+    await inbound.receive(remote, 't1', two)
+    await expect(inbound.receive(remote, 't2', { ...two, origin: 5 })).rejects.toMatchObject({ status: 400 })
+    await expect(inbound.receive(remote, 't3', two)).rejects.toMatchObject(limited(2))
   })
 
   test('transactions of one server wait for each other, and not for others; too many are refused', async () => {

@@ -19,10 +19,11 @@ export interface Inbound {
    * is asked for, when it resolves. A repeat gets the first answer again and has no effect (P-163), also while the first is
    * under way and after a restart.
    *
+   * @param bodyBytes as it was sent: what it cost to read it
    * @throws MatrixError 400 M_BAD_JSON (P-160), M_INVALID_PARAM; 403 M_FORBIDDEN; 429 M_LIMIT_EXCEEDED: nothing was processed
    * @throws what the store throws: the sender is to repeat it
    */
-  receive(origin: ServerName, txnId: string, body: JsonObject): Promise<JsonObject>
+  receive(origin: ServerName, txnId: string, body: JsonObject, bodyBytes: number): Promise<JsonObject>
   /** From here on old answers are forgotten. */
   begin(): void
   /** Resolves when nothing is under way any more. */
@@ -47,6 +48,9 @@ interface InboundDeps {
   }
 }
 
+/** More than an entry of presence takes; so this counts for large bodies of little use. */
+const BYTES_PER_COST = 1_024
+
 /** When a server may come back that has too much under way. */
 const LINE_RETRY_MS = 1_000
 
@@ -62,7 +66,6 @@ export function createInbound(deps: InboundDeps): Inbound {
   const perform = async (origin: ServerName, txnId: string, contents: Contents): Promise<JsonObject> => {
     const stored = await store.inboundTransaction(origin, txnId)
     if (stored !== null) return JSON.parse(stored.json) as JsonObject
-    limits.take('federation', origin, costOf(contents))
     await edus.receive(origin, contents.edus)
     const answer = { pdus: refusePdus(contents.pdus) }
     await store.commit(rowsOf(origin, txnId, answer))
@@ -85,7 +88,8 @@ export function createInbound(deps: InboundDeps): Inbound {
     )
   }
   return {
-    async receive(origin, txnId, body) {
+    async receive(origin, txnId, body, bodyBytes) {
+      limits.take('federation', origin, Math.max(1, Math.ceil(bodyBytes / BYTES_PER_COST), entriesOf(body)))
       const contents = checkTransaction(origin, txnId, body, bounds.txnIdBytesMax)
       const key = JSON.stringify([origin, txnId])
       const first = running.get(key)
@@ -141,9 +145,9 @@ function boundedList(body: JsonObject, key: string, max: number): readonly Json[
   return list
 }
 
-function costOf({ pdus, edus }: Contents): number {
-  return Math.max(
-    1,
-    edus.reduce<number>((cost, edu) => cost + eduCost(edu), pdus.length),
-  )
+/** Of a body of any shape. */
+function entriesOf(body: JsonObject): number {
+  const [pdus, edus] = [own(body, 'pdus'), own(body, 'edus')]
+  const count = Array.isArray(pdus) ? pdus.length : 0
+  return Array.isArray(edus) ? edus.reduce<number>((cost, edu) => cost + eduCost(edu), count) : count
 }

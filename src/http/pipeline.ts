@@ -1,5 +1,5 @@
 import { must } from '../base/assert.ts'
-import type { ServerAuth } from '../federation/server-auth.ts'
+import type { Peer, ServerAuth } from '../federation/server-auth.ts'
 import { refuse } from '../matrix/errors.ts'
 import type { ServerName } from '../matrix/ids.ts'
 import type { JsonObject } from '../matrix/json.ts'
@@ -37,8 +37,11 @@ export interface Trace {
 export interface PipelineDeps extends AuthDeps {
   /** Null where no route is for other servers. */
   readonly servers: ServerAuth | null
-  readonly limits: Pick<RateLimits<LimitName>, 'take'>
+  readonly limits: Pick<RateLimits<LimitName>, 'take' | 'check'>
 }
+
+/** Of a body that nobody signed, by the rate limit of its address. */
+const BYTES_PER_COST = 1_024
 
 /**
  * From a request to its answer: OPTIONS, route, auth, rate limit, body, handler; each step may refuse by throwing, and
@@ -77,7 +80,7 @@ async function admit(
   return { ...admitted, params, query, surface, method, rawPath, ip, headers, signal }
 }
 
-type Admitted = Pick<Call, 'requester' | 'origin' | 'body'>
+type Admitted = Pick<Call, 'requester' | 'origin' | 'body' | 'bodyBytes'>
 
 async function admitUser(
   received: Received,
@@ -90,9 +93,10 @@ async function admitUser(
   const requester = await authenticate({ auth: route.auth, surface, authorization, query, ip }, deps)
   trace.requester = requester
   if (route.limit !== undefined) deps.limits.take(route.limit, requester?.userId ?? limitKey(ip))
-  const body =
-    route.body === undefined ? undefined : decodeBody(await bytesOf(received, route), route.body, route)
-  return { requester, origin: null, body }
+  const caller = { requester, origin: null }
+  if (route.body === undefined) return { ...caller, body: undefined, bodyBytes: 0 }
+  const bytes = await bytesOf(received, route)
+  return { ...caller, body: decodeBody(bytes, route.body, route), bodyBytes: bytes.length }
 }
 
 /** Nothing has an effect before the signature is verified (P-158). */
@@ -104,15 +108,37 @@ async function admitServer(
 ): Promise<Admitted> {
   const servers = must(deps.servers, 'who verifies the requests of servers')
   const peer = await servers.identify(authorizationOf(received))
-  const { method, uri } = received
-  const content: JsonObject | undefined =
-    route.body === undefined ? undefined : parseSignedBody(await bytesOf(received, route))
-  peer.verify(content === undefined ? { method, uri } : { method, uri, content })
   const { origin } = peer
+  const { content, bodyBytes } = await verified(received, route, peer, deps)
   trace.origin = origin
   if (route.limit !== undefined) deps.limits.take(route.limit, origin)
   const body = route.body === undefined || content === undefined ? undefined : checkBody(content, route.body)
-  return { requester: null, origin, body }
+  return { requester: null, origin, body, bodyBytes }
+}
+
+/**
+ * A large body costs time before it is known who sent it. If nobody signed it, its address pays, for the name may be somebody
+ * else's; neither an address nor a server that has nothing left is read from.
+ */
+async function verified(
+  received: Received,
+  route: Route,
+  peer: Peer,
+  { limits }: PipelineDeps,
+): Promise<{ readonly content?: JsonObject; readonly bodyBytes: number }> {
+  const { method, uri, ip } = received
+  limits.check('federation', limitKey(ip))
+  limits.check('federation', peer.origin)
+  const bytes = route.body === undefined ? null : await bytesOf(received, route)
+  const bodyBytes = bytes?.length ?? 0
+  try {
+    const signed = bytes === null ? {} : { content: parseSignedBody(bytes) }
+    peer.verify({ method, uri, ...signed })
+    return { ...signed, bodyBytes }
+  } catch (error) {
+    limits.take('federation', limitKey(ip), 1 + Math.floor(bodyBytes / BYTES_PER_COST))
+    throw error
+  }
 }
 
 function authorizationOf({ headers }: Received): string | undefined {

@@ -63,6 +63,8 @@ export interface Call<Path extends string = string, A extends Auth = Auth, Body 
   readonly params: Readonly<Record<ParamNames<Path>, string>>
   readonly query: URLSearchParams
   readonly body: Body
+  /** As it was sent; 0 if none was read. */
+  readonly bodyBytes: number
   readonly surface: Surface
   readonly method: Method
   /** The path as sent, without the query: names a client transaction (ROOMS-SPEC §5.1). */

@@ -36,22 +36,17 @@ describe('rate limits', () => {
   })
 
   test('P-012 what costs more takes more', async () => {
-    const { clock, limits, granted } = setUp()
+    const { limits, granted } = setUp()
     limits.take('presence', '@a:hs', 2)
-    expect(refusalOf(() => limits.take('presence', '@a:hs', 2)).extra).toEqual({ retry_after_ms: 500 })
     expect(granted('@a:hs', 5)).toBe(1)
-    await clock.advance(1_499)
-    expect(refusalOf(() => limits.take('presence', '@a:hs', 3)).extra).toEqual({ retry_after_ms: 1 })
-    await clock.advance(1)
-    limits.take('presence', '@a:hs', 3)
+    expect(granted('@b:hs', 5)).toBe(3)
   })
 
-  test('P-012 what costs more than a whole allowance waits for that, and is paid off afterwards', async () => {
+  test('P-012 what costs more than is left passes, and is paid off afterwards', async () => {
     const { clock, limits, granted } = setUp()
-    limits.take('presence', '@a:hs')
-    expect(refusalOf(() => limits.take('presence', '@a:hs', 7)).extra).toEqual({ retry_after_ms: 500 })
-    await clock.advance(500)
     limits.take('presence', '@a:hs', 7)
+    expect(refusalOf(() => limits.take('presence', '@a:hs', 7)).extra).toEqual({ retry_after_ms: 2_500 })
+    expect(refusalOf(() => limits.check('presence', '@a:hs')).extra).toEqual({ retry_after_ms: 2_500 })
     await clock.advance(2_499)
     expect(granted('@a:hs', 1)).toBe(0)
     await clock.advance(1)

@@ -10,13 +10,13 @@ export interface RateLimit {
 
 export interface RateLimits<Name extends string> {
   /**
-   * Takes `cost`, one if it is not said, from the allowance of `key`; throws M_LIMIT_EXCEEDED with `retry_after_ms` when so much
-   * is not left (P-012). What costs more than a whole allowance passes when that is whole, and is paid off afterwards.
+   * Takes `cost`, one if it is not said, from the allowance of `key`; throws M_LIMIT_EXCEEDED with `retry_after_ms` when nothing
+   * is left (P-012). What costs more than is left passes, and is paid off afterwards.
    */
   take(name: Name, key: string, cost?: number): void
   /** The same as an answer, for what is silently ignored when it comes too often (P-093). */
   tryTake(name: Name, key: string): boolean
-  /** Throws as `take` would, but takes nothing: for what is charged only when it fails (a login). */
+  /** Throws as `take` would, but takes nothing: for what is charged only when it fails (a login), or when its cost is known. */
   check(name: Name, key: string): void
   /** How many keys are remembered, over all names: a gauge for the operator. */
   readonly keyCount: number
@@ -53,7 +53,7 @@ export function createRateLimits<Name extends string>(options: {
     tryTake: (name, key) => take(name, key) === 0,
     check(name, key) {
       const meter = meterOf(name)
-      if (enabled) refuseFor(meter.wait(key, 1, clock.now()))
+      if (enabled) refuseFor(meter.wait(key, clock.now()))
     },
     get keyCount() {
       return [...meters.values()].reduce((count, meter) => count + meter.keyCount, 0)
@@ -67,7 +67,7 @@ export function createRateLimits<Name extends string>(options: {
  */
 class Meter {
   readonly #intervalMs: number
-  readonly #burst: number
+  readonly #toleranceMs: number
   readonly #keysMax: number
   /** In the order in which the keys were last served. */
   readonly #wholeAt = new Map<string, number>()
@@ -75,7 +75,7 @@ class Meter {
   constructor(limit: RateLimit, keysMax: number) {
     assert(limit.burst >= 1 && limit.perSecond > 0 && keysMax >= 1, 'a rate limit must let something pass')
     this.#intervalMs = 1_000 / limit.perSecond
-    this.#burst = limit.burst
+    this.#toleranceMs = (limit.burst - 1) * this.#intervalMs
     this.#keysMax = keysMax
   }
 
@@ -85,7 +85,7 @@ class Meter {
 
   /** Milliseconds to wait before the next try, a whole number; 0 when this one was granted. */
   take(key: string, cost: number, now: Millis): Millis {
-    const waitMs = this.wait(key, cost, now)
+    const waitMs = this.wait(key, now)
     if (waitMs > 0) return waitMs
     const wholeAt = Math.max(now, this.#wholeAt.get(key) ?? now)
     this.#wholeAt.delete(key)
@@ -95,10 +95,9 @@ class Meter {
   }
 
   /** The same without taking. */
-  wait(key: string, cost: number, now: Millis): Millis {
+  wait(key: string, now: Millis): Millis {
     const wholeAt = Math.max(now, this.#wholeAt.get(key) ?? now)
-    const toleranceMs = (this.#burst - Math.min(cost, this.#burst)) * this.#intervalMs
-    return Math.max(0, Math.ceil(wholeAt - now - toleranceMs))
+    return Math.max(0, Math.ceil(wholeAt - now - this.#toleranceMs))
   }
 
   /** Two a turn, so that idle keys go faster than new ones come; more only to stay within the bound. */

@@ -7,6 +7,7 @@ import { queryRoutes } from '../../src/http/federation/query.ts'
 import { serverKeysRoutes } from '../../src/http/federation/server-keys.ts'
 import { transactionRoutes } from '../../src/http/federation/transactions.ts'
 import { versionRoutes } from '../../src/http/federation/version.ts'
+import type { LimitName } from '../../src/http/route.ts'
 import { HTTP_BOUNDS, type HttpServerDeps } from '../../src/http/server.ts'
 import { refuse } from '../../src/matrix/errors.ts'
 import { parseServerName, type ServerName } from '../../src/matrix/ids.ts'
@@ -14,6 +15,7 @@ import type { Json, JsonObject } from '../../src/matrix/json.ts'
 import { readServerKeys } from '../../src/matrix/server-keys.ts'
 import { SigningKey, VerifyKey, verifyJson } from '../../src/matrix/signing.ts'
 import { signRequest } from '../../src/matrix/x-matrix.ts'
+import { createRateLimits, type RateLimit, type RateLimits } from '../../src/service/rate-limit.ts'
 import { connectRaw, listenHttp, type TestHttp } from '../support/http.ts'
 import { ManualClock, settle, until } from '../support/manual-clock.ts'
 
@@ -33,6 +35,7 @@ const PROFILES = new Map<string, JsonObject>([
 
 let http: TestHttp
 let events: Json[]
+let receivedBytes: number
 let outcome: () => Promise<JsonObject>
 const clock = new ManualClock()
 
@@ -52,8 +55,9 @@ async function start(deps: Partial<HttpServerDeps> = {}): Promise<void> {
     }),
     ...transactionRoutes({
       inbound: {
-        async receive(origin, txnId, body) {
+        async receive(origin, txnId, body, bodyBytes) {
           events.push(['transaction', origin, txnId, body])
+          receivedBytes = bodyBytes
           return outcome()
         },
       },
@@ -92,6 +96,18 @@ interface Sent {
   readonly destination?: ServerName
   readonly key?: SigningKey
   readonly change?: (authorization: string) => string | null
+}
+
+/** Limits of one a second, and nothing ahead. */
+function strictLimits(): RateLimits<LimitName> {
+  const names = ['federation'] as const
+  const limits = Object.fromEntries(names.map((name) => [name, { burst: 1, perSecond: 1 }]))
+  return createRateLimits({
+    clock,
+    limits: limits as Record<LimitName, RateLimit>,
+    enabled: true,
+    keysMax: 10,
+  })
 }
 
 interface Received {
@@ -133,6 +149,7 @@ describe('signed requests', () => {
   test('P-158 P-161 a transaction of a server that signs reaches the handler with its origin', async () => {
     expect(await send()).toMatchObject({ status: 200, body: { pdus: {} } })
     expect(events).toEqual([KEY_ASKED, ['heard', remote], ['transaction', remote, 't1', TRANSACTION]])
+    expect(receivedBytes).toBe(JSON.stringify(TRANSACTION).length)
   })
 
   test('P-157 without destination in the header, as servers of 2015 send it', async () => {
@@ -220,7 +237,7 @@ describe('requests that are not properly signed', () => {
   ])('P-158 %s', async (_, sent) => {
     expect(await send(sent)).toMatchObject(UNAUTHORIZED)
     expect(events).toEqual([KEY_ASKED])
-    expect(http.limited).toEqual([])
+    expect(http.limited).toEqual([['federation', '127.0.0.1']])
   })
 
   test('P-158 of a server whose key cannot be had, and its body is not waited for', async () => {
@@ -254,9 +271,49 @@ describe('requests that are not properly signed', () => {
     expect(events).toEqual([KEY_ASKED])
   })
 
+  test('a body of more parts than presence can have is refused, however they are written', async () => {
+    for (const part of ['1,', '[],', '{},', '"\\n\\n",']) {
+      const body = `{"a":[${part.repeat(500_000 / (part.length > 3 ? 3 : 1))}1,1]}`
+      expect(await send({ body })).toMatchObject({ status: 413, body: { errcode: 'M_TOO_LARGE' } })
+    }
+    expect(new Set(events.map((event) => (event as Json[])[0]))).toEqual(new Set(['key']))
+  })
+
   test('a body of five megabytes is read, if it is signed', async () => {
     const content = { ...TRANSACTION, padding: 'x'.repeat(5_000_000) }
     expect((await send({ content })).status).toBe(200)
+  })
+})
+
+describe('whoever has nothing left', () => {
+  const profile = '/_matrix/federation/v1/query/profile?user_id=@alice:home.example'
+  const limited = { status: 429, body: { errcode: 'M_LIMIT_EXCEEDED' } }
+  const large = 'x'.repeat(10_240)
+
+  beforeEach(async () => {
+    await http.server.close()
+    await start({ limits: strictLimits() })
+  })
+
+  test('P-158 what nobody signed is paid by its address, by its size, and not by the server that it names', async () => {
+    expect(await send({ body: JSON.stringify({ a: large }) })).toMatchObject(UNAUTHORIZED)
+    events = []
+    expect(await send()).toMatchObject({ ...limited, body: { retry_after_ms: 11_000 } })
+    expect(events).toEqual([KEY_ASKED])
+    await clock.advance(11_000)
+    expect((await get(profile)).status).toBe(200)
+  })
+
+  test('what is no JSON is paid in the same way', async () => {
+    expect((await send({ body: large })).status).toBe(400)
+    expect(await send()).toMatchObject({ ...limited, body: { retry_after_ms: 11_000 } })
+  })
+
+  test('of a server that has nothing left no body is read', async () => {
+    expect((await get(profile)).status).toBe(200)
+    events = []
+    expect(await send({ body: '{' })).toMatchObject({ ...limited, body: { retry_after_ms: 1_000 } })
+    expect(events).toEqual([KEY_ASKED])
   })
 })
 
@@ -403,9 +460,9 @@ describe('profiles', () => {
     const change = (header: string): string => header.replace(/sig=".{5}/, 'sig="AAAAA')
     const uri = `/_matrix/federation/v1/query/profile${alice}`
     expect(await get(uri, { change })).toMatchObject(UNAUTHORIZED)
-    expect(http.limited).toEqual([])
+    expect(http.limited).toEqual([['federation', '127.0.0.1']])
     await query(alice)
-    expect(http.limited).toEqual([['federation', remote]])
+    expect(http.limited.slice(1)).toEqual([['federation', remote]])
     expect(events).toContainEqual(['heard', remote])
   })
 })

@@ -686,6 +686,7 @@ describe('limits', () => {
       take: () => {
         throw refuse.limitExceeded(undefined, { retry_after_ms: 5 })
       },
+      check: () => {},
     }
     await start(ROUTES, { limits: refusing })
     expectError(await put(V3_PREFIX + STATUS, 'not json'), 429, 'M_LIMIT_EXCEEDED')

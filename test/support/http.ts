@@ -58,7 +58,7 @@ export async function listenHttp(
   const server = createHttpServer({
     routes,
     directory: DIRECTORY,
-    limits: { take: (name, key) => void limited.push([name, key]) },
+    limits: { take: (name, key) => void limited.push([name, key]), check: () => {} },
     servers: null,
     queryAccessToken: 'legacy',
     clock,

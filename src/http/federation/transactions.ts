@@ -19,7 +19,7 @@ export function transactionRoutes({ inbound }: { readonly inbound: Pick<Inbound,
       body: jsonObject,
       strictJson: true,
       bodyBytesMax: TRANSACTION_BYTES_MAX,
-      handle: ({ origin, params, body }) => inbound.receive(origin, params.txnId, body),
+      handle: ({ origin, params, body, bodyBytes }) => inbound.receive(origin, params.txnId, body, bodyBytes),
     }),
   ]
 }
