@@ -27,8 +27,10 @@ export interface Dns {
 
 /** How long one name server has, and how often it is asked. */
 const QUERY = { timeout: 5_000, tries: 2 }
-/** What name servers say of a name that is not there, or has nothing of that kind. */
-const NOTHING: ReadonlySet<unknown> = new Set(['ENOTFOUND', 'ENODATA'])
+/** What name servers say of a name that is not there, or has nothing of that kind; the last if there is no name server. */
+const NOTHING: ReadonlySet<unknown> = new Set(['ENOTFOUND', 'ENODATA', 'ECONNREFUSED'])
+/** Never a name server's business (RFC 6761). */
+const LOCAL = /^(?:.+\.)?localhost$/i
 
 /**
  * Asks the name servers of the machine, not its `getaddrinfo`: that would share Node's few threads with password hashes, and names
@@ -38,7 +40,7 @@ export function systemDns(): Dns {
   const resolver = new Resolver(QUERY)
   return {
     services: (name) => services(resolver, name),
-    addresses: (host) => allAddresses(resolver, host),
+    addresses: (host) => (LOCAL.test(host) ? lookup(host, { all: true }) : allAddresses(resolver, host)),
   }
 }
 
