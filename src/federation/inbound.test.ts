@@ -1,8 +1,9 @@
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ManualClock, settle, until } from '../../test/support/manual-clock.ts'
 import { must } from '../base/assert.ts'
 import { decodePresenceEdu } from '../matrix/edu.ts'
-import { refuse } from '../matrix/errors.ts'
+import { MatrixError, refuse } from '../matrix/errors.ts'
 import { parseServerName, type ServerName } from '../matrix/ids.ts'
 import type { Json, JsonObject } from '../matrix/json.ts'
 import { eventIdOf, type Pdu } from '../matrix/room-event.ts'
@@ -432,4 +433,37 @@ describe('faults', () => {
     must(open[0], 'invite')()
     await Promise.all([answer, closing])
   })
+})
+
+test('L-08 L-09 any JSON is answered or refused, and says something of users of its origin only', async () => {
+  const ids = fc.constantFrom(bob, '@alice:home.example', '@eve:third.example', 5, null)
+  const json = fc.oneof(fc.jsonValue(), ids) as fc.Arbitrary<Json>
+  const types = fc.constantFrom('m.presence', 'm.presence_invite', 'm.presence_accept', 'm.typing', 1)
+  const content = fc.oneof(
+    json,
+    fc.record({ push: fc.array(fc.record({ user_id: ids, presence: fc.constantFrom('online', 'x', 5) })) }),
+    fc.record({ observer_user: ids, observed_user: ids }),
+  )
+  const edu = fc.oneof(json, fc.record({ edu_type: types, content })) as fc.Arbitrary<Json>
+  const body = fc.record(
+    {
+      origin: fc.oneof(fc.constant('remote.example'), json),
+      pdus: json,
+      edus: fc.oneof(fc.array(edu), json),
+    },
+    { requiredKeys: [] },
+  ) as fc.Arbitrary<JsonObject>
+  await fc.assert(
+    fc.asyncProperty(body, async (transaction) => {
+      const { inbound, told, logged } = house()
+      const answer = await inbound.receive(remote, 't1', transaction).catch((error: unknown) => error)
+      if (answer instanceof MatrixError) expect(told).toEqual([])
+      else expect(answer).toEqual({ pdus: expect.any(Object) })
+      for (const [, origin, edu] of told) {
+        expect(origin).toBe(remote)
+        expect(JSON.stringify(edu)).not.toContain('third.example')
+      }
+      expect(logged.filter(([level]) => level === 'error')).toEqual([])
+    }),
+  )
 })

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { must } from '../../src/base/assert.ts'
 import { createOwnKeys } from '../../src/federation/own-keys.ts'
@@ -271,12 +272,18 @@ describe('requests that are not properly signed', () => {
     expect(events).toEqual([KEY_ASKED])
   })
 
-  test('a body of more parts than presence can have is refused, however they are written', async () => {
-    for (const part of ['1,', '[],', '{},', '"\\n\\n",']) {
-      const body = `{"a":[${part.repeat(500_000 / (part.length > 3 ? 3 : 1))}1,1]}`
-      expect(await send({ body })).toMatchObject({ status: 413, body: { errcode: 'M_TOO_LARGE' } })
-    }
-    expect(new Set(events.map((event) => (event as Json[])[0]))).toEqual(new Set(['key']))
+  test.each([
+    ['values', '1,', 500_000],
+    ['lists', '[],', 250_000],
+    ['objects', '{},', 250_000],
+    ['escapes', '"\\n\\n\\n",', 125_000],
+  ])('a body of more %s than presence can have is refused before it is parsed', async (_, part, count) => {
+    expect(await send({ body: `[${part.repeat(count)}1]` })).toMatchObject({
+      status: 413,
+      body: { errcode: 'M_TOO_LARGE' },
+    })
+    expect(await send({ body: `[${part.repeat(count - 1)}1]` })).toMatchObject({ status: 400 })
+    expect(events).toEqual([KEY_ASKED, KEY_ASKED])
   })
 
   test('a body of five megabytes is read, if it is signed', async () => {
@@ -338,6 +345,19 @@ describe('large bodies', () => {
     await until(() => http.server.inFlight === 0, 'the room is free again')
     outcome = async () => ({ pdus: {} })
     expect((await send({ content: large })).status).toBe(200)
+  })
+
+  test('without a length count as much as they may have', async () => {
+    await http.server.close()
+    await start({ bounds: { ...HTTP_BOUNDS, largeBodiesBytesMax: 9_000_000 } })
+    const connection = await connectRaw(http.address)
+    const request = { method: 'PUT', uri: SEND, origin: remote, destination: home, content: TRANSACTION }
+    const authorization = signRequest(request, keyOf('remote'))
+    connection.write(
+      `PUT ${SEND} HTTP/1.1\r\nhost: x\r\nauthorization: ${authorization}\r\ntransfer-encoding: chunked\r\n\r\n`,
+    )
+    await until(() => connection.text.includes('M_LIMIT_EXCEEDED'), 'it is refused')
+    connection.destroy()
   })
 })
 
@@ -464,5 +484,25 @@ describe('profiles', () => {
     await query(alice)
     expect(http.limited.slice(1)).toEqual([['federation', remote]])
     expect(events).toContainEqual(['heard', remote])
+  })
+})
+
+describe('anything at all', () => {
+  test('as Authorization or as body is never a fault', async () => {
+    const text = fc.stringMatching(/^[ -~]{0,40}$/)
+    const authorization = fc.oneof(
+      text,
+      text.map((rest) => `X-Matrix origin="remote.example",${rest}`),
+    )
+    await fc.assert(
+      fc.asyncProperty(authorization, fc.string(), async (header, body) => {
+        const { status } = await send({ change: () => header.trim() || 'x', body })
+        expect(status).toBe(401)
+        expect([400, 401]).toContain((await send({ body })).status)
+      }),
+      { numRuns: 50 },
+    )
+    expect(events.every((event) => (event as Json[])[0] === 'key')).toBe(true)
+    expect(http.logged.filter(({ level }) => level === 'error')).toEqual([])
   })
 })
