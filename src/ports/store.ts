@@ -318,6 +318,8 @@ export interface Store {
 
   /** Servers for which something waits. */
   listOutboxServers(): Promise<ServerName[]>
+  /** What waits of one pair. */
+  listOutboxEntry(observer: UserId, observed: UserId): Promise<Row<'listOutbox'> | null>
   /** What waits for one server, the oldest first, at most `limit`. */
   listOutbox(serverName: ServerName, limit: number): Promise<Row<'listOutbox'>[]>
   serverKeys(serverName: ServerName): Promise<Row<'serverKeys'>[]>

@@ -299,6 +299,41 @@ describe('a user of another server', () => {
     expect([writesOf(ignored), ignored.isMereAnswer]).toEqual([[deny], true])
   })
 
+  test('an invite that crosses its deny is no new one, and one that asks anew is', async () => {
+    const denied = waiting('deny', { observer: ZOE, observed: BOB, ask: 7, pos: 5 })
+    for (const ask of [6, 7]) {
+      const one = await changes([denied])
+      one.hear(await one.pair(ZOE, BOB), { kind: 'invite', ask }, 'accept')
+      expect(one.isEmpty).toBe(true)
+    }
+    for (const ask of [8, null]) {
+      const one = await changes([denied])
+      one.hear(await one.pair(ZOE, BOB), { kind: 'invite', ask }, 'ask')
+      expect(writesOf(one)).toContainEqual(remoteGrant({ ts: NOW, ask }))
+    }
+    const nameless = await changes([waiting('deny', { observer: ZOE, observed: BOB, pos: 5 })])
+    nameless.hear(await nameless.pair(ZOE, BOB), { kind: 'invite', ask: 7 }, 'ask')
+    expect(nameless.isEmpty).toBe(false)
+    const granted = await changes([
+      remoteGrant({ state: 'granted' }),
+      waiting('accept', { observer: ZOE, observed: BOB, ask: 7, pos: 5 }),
+    ])
+    granted.hear(await granted.pair(ZOE, BOB), { kind: 'invite', ask: 7 }, 'ask')
+    expect(granted.isMereAnswer).toBe(true)
+  })
+
+  test('a deny that crosses an invite is followed by a withdraw of that', async () => {
+    for (const state of ['pending', 'accepted'] as const) {
+      const one = await changes([remoteEntry({ state }), waiting('invite', { ask: 7, pos: 5 })])
+      one.hear(await one.pair(ALICE, ZOE), { kind: 'deny', ask: 7 }, 'ask')
+      expect(writesOf(one)).toContainEqual(waiting('withdraw', { ask: 7, pos: 102 }))
+      expect([...one.addressed]).toEqual([REMOTE])
+    }
+    const accepted = await changes([remoteEntry(), waiting('invite', { ask: 7, pos: 5 })])
+    accepted.hear(await accepted.pair(ALICE, ZOE), { kind: 'accept', ask: 7 }, 'ask')
+    expect([...accepted.addressed]).toEqual([])
+  })
+
   test('who waits, waits for the answer to the latest asking', async () => {
     const one = await changes([remoteGrant()])
     one.hear(await one.pair(ZOE, BOB), { kind: 'invite', ask: 9 }, 'accept')

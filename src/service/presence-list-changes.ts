@@ -1,4 +1,4 @@
-import { assert } from '../base/assert.ts'
+import { assert, assertNever } from '../base/assert.ts'
 import type { Millis } from '../base/clock.ts'
 import {
   stepGrant,
@@ -17,7 +17,7 @@ import { serverOf, type ServerName, type UserId } from '../matrix/ids.ts'
 import type { InviteDirection, InviteNews, InviteState } from '../matrix/presence-list.ts'
 import type { Row, Store, Write } from '../ports/store.ts'
 
-export type PairStore = Pick<Store, 'presenceEntry' | 'presenceGrant'>
+export type PairStore = Pick<Store, 'presenceEntry' | 'presenceGrant' | 'listOutboxEntry'>
 
 /** A pair of users while it is being changed: both sides as they stand, and as they stood. */
 export interface Pair {
@@ -37,6 +37,8 @@ type Asking = number | 'new' | null
 interface Draft extends Mutable<Pair> {
   readonly entryBefore: Row<'presenceList'> | null
   readonly grantBefore: Row<'presenceGrants'> | null
+  /** What the other server did not acknowledge yet; it may be on its way, and arrive. */
+  readonly waiting: Row<'listOutbox'> | null
   /** Of the observer's side. */
   ask: Asking
   /** Of the observed user's side, as the observer's server named it. */
@@ -98,9 +100,11 @@ export class PairChanges {
   async pair(observer: UserId, observed: UserId): Promise<Pair> {
     const known = this.#pairs.get(keyOf(observer, observed))
     if (known !== undefined) return known
-    const [entryBefore, grantBefore] = await Promise.all([
+    const isWithin = this.#isLocal(observer) && this.#isLocal(observed)
+    const [entryBefore, grantBefore, waiting] = await Promise.all([
       this.#store.presenceEntry(observer, observed),
       this.#store.presenceGrant(observed, observer),
+      isWithin ? null : this.#store.listOutboxEntry(observer, observed),
     ])
     const draft: Draft = {
       observer,
@@ -111,6 +115,7 @@ export class PairChanges {
       grantTs: grantBefore?.ts ?? 0,
       entryBefore,
       grantBefore,
+      waiting,
       ask: entryBefore?.ask ?? null,
       grantAsk: grantBefore?.ask ?? null,
       word: null,
@@ -136,16 +141,30 @@ export class PairChanges {
    */
   hear({ observer, observed }: Pair, { kind, ask }: Word, verdict: Verdict): void {
     const draft = this.#draft(observer, observed)
-    if (kind === 'accept' || kind === 'deny') {
-      if (isOlder(ask, draft.ask)) return
-      // Nobody asked here: what is answered with names their asking.
-      if (draft.list === 'absent') draft.ask = ask
-      this.#stepList(draft, kind, verdict)
-    } else {
-      if (kind === 'withdraw' && isOlder(ask, draft.grantAsk)) return
-      if (kind === 'invite') draft.grantAsk = isOlder(ask, draft.grantAsk) ? draft.grantAsk : ask
-      this.#stepGrant(draft, kind === 'invite' ? `invite, ${verdict}` : kind)
+    switch (kind) {
+      case 'accept':
+      case 'deny':
+        if (!isOlder(ask, draft.ask)) this.#hearAnswer(draft, kind, ask)
+        return
+      case 'withdraw':
+        if (!isOlder(ask, draft.grantAsk)) this.#stepGrant(draft, kind)
+        return
+      case 'invite':
+        if (isDenied(draft, ask)) return
+        draft.grantAsk = isOlder(ask, draft.grantAsk) ? draft.grantAsk : ask
+        this.#stepGrant(draft, `invite, ${verdict}`)
+        return
+      default:
+        assertNever(kind)
     }
+  }
+
+  #hearAnswer(draft: Draft, kind: 'accept' | 'deny', ask: number | null): void {
+    // Nobody asked here: what is answered with names their asking.
+    if (draft.list === 'absent') draft.ask = ask
+    this.#stepList(draft, kind, 'ask')
+    // Whoever was reminded meanwhile would be asked again by an invite that nobody stands behind.
+    if (kind === 'deny' && draft.waiting?.kind === 'invite') draft.word = 'withdraw'
   }
 
   /** Takes back what would be said to other servers. */
@@ -322,6 +341,12 @@ function messagesOf<Message>(actions: readonly Action<Message>[]): Message[] {
 
 function isOlder(ask: number | null, known: Asking): boolean {
   return ask !== null && typeof known === 'number' && ask < known
+}
+
+/** A deny of this very asking lies ready still: the invite was on its way before anybody there could know. */
+function isDenied({ grant, waiting }: Draft, ask: number | null): boolean {
+  if (grant !== 'absent' || waiting?.kind !== 'deny') return false
+  return ask !== null && waiting.ask !== null && ask <= waiting.ask
 }
 
 /** What began with this change is named by the position at which the observer is told of it. */

@@ -221,6 +221,26 @@ describe('an invite from another server', () => {
     expect(await waiting(house)).toMatchObject([{ kind: 'deny', ask: 6 }])
   })
 
+  test('that was sent before the deny of it arrived is no new one; one that asks anew is', async () => {
+    const house = await openListHouse()
+    await hear(house, 'invite', IS_ASKED, 5)
+    await house.lists.deny(ALICE, ZOE, { ignoreFuture: false })
+    house.happened.length = 0
+    await hear(house, 'invite', IS_ASKED, 5)
+    expect([await stateOf(house, ZOE, ALICE), house.happened]).toEqual(['absent', []])
+    expect(await waiting(house)).toMatchObject([{ kind: 'deny', ask: 5 }])
+    // Once they know, whatever comes is new; and so is what does not say which asking it is.
+    await hear(house, 'invite', IS_ASKED, 6)
+    expect(await stateOf(house, ZOE, ALICE)).toBe('pending')
+    await house.lists.deny(ALICE, ZOE, { ignoreFuture: false })
+    await hear(house, 'invite', IS_ASKED, null)
+    expect(await stateOf(house, ZOE, ALICE)).toBe('pending')
+    await house.lists.deny(ALICE, ZOE, { ignoreFuture: false })
+    await house.outbox.listEdusSent(await waiting(house))
+    await hear(house, 'invite', IS_ASKED, 6)
+    expect(await stateOf(house, ZOE, ALICE)).toBe('pending')
+  })
+
   test('is over when it is withdrawn, granted or not', async () => {
     const house = await openListHouse({ policy: 'accept_all' })
     await hear(house, 'invite', IS_ASKED, 5)

@@ -255,7 +255,12 @@ function federationReads(
   open: Open,
 ): Pick<
   Store,
-  'listOutboxServers' | 'listOutbox' | 'serverKeys' | 'inboundTransaction' | 'dropInboundTransactions'
+  | 'listOutboxServers'
+  | 'listOutboxEntry'
+  | 'listOutbox'
+  | 'serverKeys'
+  | 'inboundTransaction'
+  | 'dropInboundTransactions'
 > {
   return {
     async listOutboxServers() {
@@ -266,6 +271,9 @@ function federationReads(
             .map(({ serverName }) => serverName),
         ),
       ]
+    },
+    async listOutboxEntry(observer, observed) {
+      return open().listOutbox.get(observer, observed)
     },
     async listOutbox(serverName, limit) {
       return oldestFirst(open().listOutbox.group(['serverName'], [serverName])).slice(0, limit)

@@ -177,6 +177,7 @@ function readsOfUser(userId: UserId): Read[] {
     ),
     ...USERS.flatMap((other): Read[] => [
       (store) => store.presenceEntry(userId, other),
+      (store) => store.listOutboxEntry(userId, other),
       (store) => store.presenceGrant(userId, other),
     ]),
     ...RANGES.flatMap(([after, upTo]) => [

@@ -111,6 +111,7 @@ function putsAndDrops(): void {
     expect(await store.presenceGrantsAsked(9, 9)).toEqual([])
     expect(await store.presenceListNewsUntil(9, 9)).toEqual([])
     expect(await store.listOutboxServers()).toEqual([])
+    expect(await store.listOutboxEntry(ALICE, BOB)).toBeNull()
   })
 
   test('a row of every table comes back as it was put, as a plain object', async () => {
@@ -592,6 +593,8 @@ function federation(): void {
     ])
     expect((await store.listOutboxServers()).toSorted()).toEqual([other, PEER])
     expect(await store.listOutbox(PEER, 1)).toEqual([row('listOutbox', { observed: carol, pos: 2 })])
+    expect(await store.listOutboxEntry(ALICE, carol)).toEqual(row('listOutbox', { observed: carol, pos: 2 }))
+    expect(await store.listOutboxEntry(carol, ALICE)).toBeNull()
     await store.commit([put('listOutbox', { observed: carol, kind: 'withdraw', pos: 4 })])
     expect((await store.listOutbox(PEER, 9)).map(({ kind, pos }) => [kind, pos])).toEqual([
       ['invite', 3],

@@ -19,7 +19,7 @@ interface Letter<Message> {
 
 /**
  * An observer and an observed user on two servers, with a road in each direction that keeps the order of what is sent but
- * may take any time and deliver things twice. `stamped`: answers say which asking they answer, and old ones are passed over.
+ * may take any time and deliver things twice. `stamped`: answers say which asking they answer, and those to an older one are passed over.
  */
 export class Consent {
   list: ListState = 'absent'
@@ -57,8 +57,8 @@ export class Consent {
 
   observer(input: ListInput): void {
     const { state, actions } = stepList(this.list, input)
-    const isNew = this.list === 'absent' && state === 'pending'
-    if (isNew || actions.some(({ kind }) => kind === 'refresh')) this.#asked = this.#askings += 1
+    // Asking again is the same asking: an answer to the first invite answers both.
+    if (this.list === 'absent' && state === 'pending') this.#asked = this.#askings += 1
     if (input === 'expire' && this.list === 'pending') this.#lapsed = this.#asked
     this.list = state
     for (const action of actions) {
@@ -82,6 +82,11 @@ export class Consent {
     const letter = this.#toObserved.shift()
     if (letter === undefined) return
     for (let i = 0; i < times; i += 1) {
+      // Its deny is on the way already.
+      const isDenied = this.#toObserver.some(
+        ({ message, asking }) => message === 'deny' && letter.asking <= asking,
+      )
+      if (letter.message === 'invite' && this.grant === 'absent' && this.#stamped && isDenied) continue
       if (letter.message === 'invite') this.#heard = letter.asking
       this.observed(letter.message === 'invite' ? `invite, ${this.#verdict}` : letter.message)
     }
@@ -91,8 +96,13 @@ export class Consent {
     const letter = this.#toObserver.shift()
     if (letter === undefined) return
     for (let i = 0; i < times; i += 1) {
-      const isOld = this.list !== 'absent' && letter.asking !== this.#asked
-      if (!(this.#stamped && isOld)) this.observer(letter.message)
+      const isOld = this.list !== 'absent' && letter.asking < this.#asked
+      if (this.#stamped && isOld) continue
+      this.observer(letter.message)
+      // It asked again before it heard.
+      const isAsking = this.#toObserved.some(({ message }) => message === 'invite')
+      if (this.#stamped && letter.message === 'deny' && isAsking)
+        this.#toObserved.push({ message: 'withdraw', asking: this.#asked })
     }
   }
 

@@ -198,6 +198,9 @@ function federationReads({ db, text }: Source) {
   const outbox = query(db, (serverName: ServerName, limit: number) =>
     waiting.where('serverName', '=', serverName).orderBy('pos').limit(limit),
   )
+  const waitingOf = query(db, (observer: UserId, observed: UserId) =>
+    waiting.where('observer', '=', observer).where('observed', '=', observed),
+  )
   const servers = query(db, () => text.selectFrom('listOutbox').select('serverName').distinct())
   const keys = query(db, (serverName: ServerName) =>
     text.selectFrom('serverKeys').select(columnsOf('serverKeys')).where('serverName', '=', serverName),
@@ -211,6 +214,7 @@ function federationReads({ db, text }: Source) {
   )
   return {
     listOutboxServers: async () => servers().map(({ serverName }) => serverName),
+    listOutboxEntry: async (observer, observed) => waitingOf(observer, observed)[0] ?? null,
     listOutbox: async (serverName, limit) => outbox(serverName, limit),
     serverKeys: async (serverName) => keys(serverName),
     inboundTransaction: async (origin, txnId) => transaction(origin, txnId)[0] ?? null,
