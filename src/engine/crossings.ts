@@ -88,6 +88,18 @@ export class Crossings {
     this.#forgetUnseen(observed)
   }
 
+  /** The user has another ignore list: servers of those who were taken off it may see the user again. */
+  ignored(user: UserNum, before: ReadonlyMap<UserNum, number>): void {
+    const { interest, servers, outcome } = this.#deps
+    if (servers.of(user) !== null || !servers.hidesFromIgnored) return
+    const audience = servers.audienceOf(user)
+    for (const other of before.keys()) {
+      const server = servers.of(other)
+      if (server !== null && audience.has(server) && !interest.ignores(user, other))
+        outcome().push(server, user)
+    }
+  }
+
   /** The user has connected, or is gone: whom they follow at other servers is polled, or no longer (P-183). */
   listened(user: UserNum): void {
     const { interest, servers } = this.#deps

@@ -60,7 +60,6 @@ describe('determinism', () => {
       fc.property(anyHistory, fc.constantFrom('late', 'never' as const), (steps, ticking) => {
         const [onTime, other] = [live(steps, 'on time'), live(steps, ticking)]
         expect(shown(other)).toEqual(shown(onTime))
-        expect(other.engine.counts).toEqual(onTime.engine.counts)
       }),
       { numRuns: 300 },
     )

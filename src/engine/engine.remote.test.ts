@@ -99,7 +99,7 @@ describe('what other servers say', () => {
     kit.joins('room', 'max')
     expect(kit.says('zoe', 'offline').pushes).toEqual([])
     expect(kit.passes(DAY).pushes.filter((push) => push.endsWith('zoe'))).toEqual([])
-    expect(kit.engine.visibleToServer(kit.server('other')).map((user) => kit.name(user))).toEqual(['alice'])
+    expect(kit.engine.servers.visibleTo(kit.server('other')).map((user) => kit.name(user))).toEqual(['alice'])
   })
 
   test('a new name is told like one of ours', () => {
@@ -137,7 +137,7 @@ describe('coming into sight and out of it', () => {
     expect(kit.revokes('zoe', 'alice').forgotten).toEqual(['zoe'])
     expect(kit.reads('alice')).toEqual([{ user: 'zoe', ...GONE }])
     expect(kit.records.has(kit.user('zoe'))).toBe(false)
-    expect(kit.engine.isInSight(kit.user('zoe'))).toBe(false)
+    expect(kit.engine.servers.isInSight(kit.user('zoe'))).toBe(false)
   })
 
   test('a last host who leaves, a guest who leaves, a room that becomes too large', () => {
@@ -194,7 +194,7 @@ describe('whom other servers hear of', () => {
     expect(kit.puts('alice', 'phone', 'unavailable').pushes).toEqual(['far < alice'])
     kit.ignores('alice', 'zoe', 'yan')
     expect(kit.puts('alice', 'phone', 'online').pushes).toEqual([])
-    expect(kit.engine.visibleToServer(kit.server('far'))).toEqual([])
+    expect(kit.engine.servers.visibleTo(kit.server('far'))).toEqual([])
     expect(kit.ignores('alice', 'zoe').pushes).toEqual(['far < alice'])
   })
 
@@ -312,14 +312,14 @@ describe('following users of other servers', () => {
     const kit = followers()
     expect(kit.opens('alice', 'phone').polls).toEqual(['+zoe'])
     expect(kit.opens('bob', 'phone').polls).toEqual([])
-    expect(kit.engine.followedAt(kit.server('far'))).toEqual([kit.user('zoe')])
-    expect(kit.engine.followersOf(kit.user('zoe'))).toEqual([kit.user('alice'), kit.user('bob')])
+    expect(kit.engine.servers.followedAt(kit.server('far'))).toEqual([kit.user('zoe')])
+    expect(kit.engine.servers.followersOf(kit.user('zoe'))).toEqual([kit.user('alice'), kit.user('bob')])
     kit.closes('alice', 'phone')
     expect(kit.passes(MINUTE).polls).toEqual([])
     kit.closes('bob', 'phone')
     expect(kit.passes(29 * SECOND).polls).toEqual([])
     expect(kit.passes(SECOND).polls).toEqual(['-zoe'])
-    expect(kit.engine.followedAt(kit.server('far'))).toEqual([])
+    expect(kit.engine.servers.followedAt(kit.server('far'))).toEqual([])
   })
 
   test('P-183 begins with an accept while connected, and ends with the entry', () => {
@@ -351,7 +351,7 @@ describe('what other servers want to hear', () => {
     kit.polled('far', 'alice', false)
     expect(kit.puts('alice', 'phone', 'unavailable').pushes).toEqual([])
     expect(kit.puts('bob', 'phone', 'unavailable').pushes).toEqual(['far < bob'])
-    expect(kit.engine.followedBy(kit.server('far'))).toEqual([kit.user('bob')])
+    expect(kit.engine.servers.followedBy(kit.server('far'))).toEqual([kit.user('bob')])
     kit.passes(DAY)
     expect(kit.passes(25 * MINUTE).pushes).toEqual(['far < bob'])
     kit.polled('far', 'alice')
@@ -395,7 +395,7 @@ describe('what other servers want to hear', () => {
     const kit = world()
     kit.grants('alice', 'zoe')
     const sees = (server: string, user: string): boolean =>
-      kit.engine.serverSees(kit.server(server), kit.user(user))
+      kit.engine.servers.sees(kit.server(server), kit.user(user))
     expect([sees('far', 'alice'), sees('far', 'bob'), sees('other', 'alice')]).toEqual([true, false, false])
     expect(sees('nowhere', 'alice')).toBe(false)
   })

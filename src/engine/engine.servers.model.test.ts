@@ -72,16 +72,10 @@ class Neighbourhood {
   }
 
   step(step: ServerStep): void {
-    switch (step.kind) {
-      case 'passes':
-        return this.#passes(step.ms)
-      case 'says':
-        return this.#says(step.user as UserNum, step.state)
-      case 'polls':
-        return this.#polls(step.server as ServerNum, step.user as UserNum, step.wanted)
-      default:
-        return this.#happens(step)
-    }
+    if (step.kind === 'passes') this.#passes(step.ms)
+    else if (step.kind === 'says') this.#says(step.user as UserNum, step.state)
+    else if (step.kind === 'polls') this.#polls(step.server as ServerNum, step.user as UserNum, step.wanted)
+    else this.#happens(step)
   }
 
   check(): void {
@@ -93,11 +87,11 @@ class Neighbourhood {
   #checkTold(server: ServerNum, user: UserNum): void {
     const viewers = ALL.filter((num) => this.#serverOf[num] === server)
     const sees = viewers.some((viewer) => this.engine.sees(viewer, user))
-    expect(this.engine.serverSees(server, user)).toBe(sees)
-    expect(this.engine.visibleToServer(server).includes(user)).toBe(sees)
+    expect(this.engine.servers.sees(server, user)).toBe(sees)
+    expect(this.engine.servers.visibleTo(server).includes(user)).toBe(sees)
     // What was told before does not count once it was out of sight: it has expired there.
     if (!sees) this.told.delete(`${server} ${user}`)
-    const isFollowed = this.engine.followedBy(server).includes(user)
+    const isFollowed = this.engine.servers.followedBy(server).includes(user)
     if (!sees || (this.#declined.has(`${server} ${user}`) && !isFollowed)) return
     const { state, statusMsg } = this.engine.published(user, this.now)
     const told = this.told.get(`${server} ${user}`) ?? OFFLINE_FACE
@@ -108,9 +102,10 @@ class Neighbourhood {
   #checkRemote(user: UserNum): void {
     if (this.#serverOf[user] === undefined) return
     const { state } = this.engine.published(user, this.now)
-    if (state !== 'offline') expect(this.engine.isInSight(user)).toBe(true)
-    expect(this.followed.has(user)).toBe(this.engine.followersOf(user).length > 0)
-    for (const follower of this.engine.followersOf(user)) expect(this.engine.sees(follower, user)).toBe(true)
+    if (state !== 'offline') expect(this.engine.servers.isInSight(user)).toBe(true)
+    expect(this.followed.has(user)).toBe(this.engine.servers.followersOf(user).length > 0)
+    for (const follower of this.engine.servers.followersOf(user))
+      expect(this.engine.sees(follower, user)).toBe(true)
   }
 
   #passes(ms: number): void {
@@ -124,7 +119,7 @@ class Neighbourhood {
   }
 
   #says(user: UserNum, state: PresenceState): void {
-    if (!this.engine.isInSight(user)) return
+    if (!this.engine.servers.isInSight(user)) return
     const presence = { state, statusMsg: null, lastActiveTs: null, currentlyActive: false }
     this.#take(this.engine.apply({ kind: 'remote.pushed', user, presence }, this.now))
     expect(this.engine.published(user, this.now).state).toBe(state)
@@ -132,7 +127,7 @@ class Neighbourhood {
 
   /** A `poll` is answered with the present state (§5.6). */
   #polls(server: ServerNum, user: UserNum, wanted: boolean): void {
-    if (wanted && !this.engine.serverSees(server, user)) return
+    if (wanted && !this.engine.servers.sees(server, user)) return
     this.#take(this.engine.apply({ kind: 'server.polled', server, user, wanted }, this.now))
     const key = `${server} ${user}`
     if (wanted) this.#declined.delete(key)
@@ -152,7 +147,7 @@ class Neighbourhood {
     for (const { server, users } of pushes)
       for (const user of users) {
         expect(this.#serverOf[user], 'a user of another server is never passed on').toBeUndefined()
-        expect(this.engine.serverSees(server, user), 'a push needs an interest').toBe(true)
+        expect(this.engine.servers.sees(server, user), 'a push needs an interest').toBe(true)
         this.told.set(`${server} ${user}`, this.engine.published(user, this.now))
       }
     for (const { user, wanted } of polls) {
@@ -160,7 +155,7 @@ class Neighbourhood {
       if (wanted) this.followed.add(user)
       else this.followed.delete(user)
     }
-    for (const user of forgotten) expect(this.engine.isInSight(user)).toBe(false)
+    for (const user of forgotten) expect(this.engine.servers.isInSight(user)).toBe(false)
   }
 }
 

@@ -335,14 +335,6 @@ describe('telling', () => {
     kit.passes(100)
     expect(kit.acts('alice', 'phone').writes).toMatchObject([['alice', { lastActiveTs: kit.now }]])
   })
-
-  test('counts say how many are shown in which state', () => {
-    const kit = company()
-    kit.opens('alice', 'phone')
-    kit.opens('carol', 'phone', 'busy')
-    kit.opens('dave', 'phone', 'unavailable')
-    expect(kit.engine.counts).toEqual({ offline: 1, unavailable: 1, online: 1, free_for_chat: 0, busy: 1 })
-  })
 })
 
 describe('time', () => {

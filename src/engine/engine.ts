@@ -6,12 +6,12 @@ import type { Command } from './commands.ts'
 import { Crossings } from './crossings.ts'
 import { Outcome, type Effects } from './effects.ts'
 import { Interest } from './interest.ts'
-import { notifyReason, OFFLINE_FACE, type Face } from './notify.ts'
+import { isLongGone, isUrgent, notifyReason, OFFLINE_FACE, type Face } from './notify.ts'
 import { Pings } from './pings.ts'
 import { Reader } from './reader.ts'
 import { isWorthWriting } from './record.ts'
 import { RemoteUser } from './remote.ts'
-import { Servers } from './servers.ts'
+import { Servers, type ServersView } from './servers.ts'
 import type {
   DeviceNum,
   NotifyReason,
@@ -23,7 +23,6 @@ import type {
   ReadOptions,
   RemotePresence,
   RoomNum,
-  ServerNum,
   UserNum,
 } from './types.ts'
 import { User } from './user.ts'
@@ -95,13 +94,6 @@ export class Engine {
     return this.#reader.horizon
   }
 
-  /** How many users are shown in each state; for gauges. */
-  get counts(): Record<PresenceState, number> {
-    const counts = { offline: 0, unavailable: 0, online: 0, free_for_chat: 0, busy: 0 }
-    for (const user of this.#users) if (user !== undefined) counts[user.heard.state] += 1
-    return counts
-  }
-
   /** Ends the restore: restored users have one offline grace from now to come back (P-152). */
   begin(now: Millis): Effects {
     assert(this.#isRestoring, 'a start begins once')
@@ -163,39 +155,9 @@ export class Engine {
     return this.#users[user]?.face(now) ?? OFFLINE_FACE
   }
 
-  /** Other servers of which users are, or were, of interest here. */
-  servers(): ServerNum[] {
-    return this.#servers.all()
-  }
-
-  /** May any user of the server see our user? */
-  serverSees(server: ServerNum, user: UserNum): boolean {
-    return this.#servers.sees(server, user)
-  }
-
-  /** Our users whom the server may see. */
-  visibleToServer(server: ServerNum): UserNum[] {
-    return this.#servers.visibleTo(server)
-  }
-
-  /** Our users whom the server follows by grants (PRESENCE-SPEC §5.6). */
-  followedBy(server: ServerNum): UserNum[] {
-    return this.#servers.followedBy(server)
-  }
-
-  /** Users of the server whom connected users of ours follow by grants. */
-  followedAt(server: ServerNum): UserNum[] {
-    return this.#servers.followedAt(server)
-  }
-
-  /** Our connected users who follow the user of another server. */
-  followersOf(user: UserNum): UserNum[] {
-    return this.#servers.followersOf(user)
-  }
-
-  /** May anybody here see the user of another server? Else nothing of them is to be kept. */
-  isInSight(user: UserNum): boolean {
-    return this.#servers.isInSight(user)
+  /** Other servers: what they may see, and whom somebody here follows there. */
+  get servers(): ServersView {
+    return this.#servers
   }
 
   /** What is new for the viewer since a position: at most one entry a user, in stream order (P-082, P-083, P-087). */
@@ -284,15 +246,9 @@ export class Engine {
   }
 
   #ignore(user: UserNum, list: readonly UserNum[]): void {
-    const before = [...this.#interest.ties(user).ignored.keys()]
+    const before = this.#interest.ties(user).ignored
     this.#wakeAll(this.#interest.ignore(user, list, this.#take))
-    if (!this.#policy.hideFromIgnored || this.#isRestoring) return
-    const audience = this.#servers.audienceOf(user)
-    for (const other of before) {
-      const server = this.#servers.of(other)
-      if (server !== null && audience.has(server) && !this.#interest.ignores(user, other))
-        this.#outcome.push(server, user)
-    }
+    if (!this.#isRestoring) this.#crossings.ignored(user, before)
   }
 
   #rename(num: UserNum, device: DeviceNum | null, now: Millis): void {
@@ -429,13 +385,7 @@ export class Engine {
   /** Who was gone for long and left no text is no news to a server that hears of them for the first time. */
   #isWorthIntroducing(num: UserNum, now: Millis): boolean {
     const user = this.#users[num]
-    if (user === undefined) return false
-    const { state, statusMsg, lastActiveTs } = user.heard
-    return (
-      state !== 'offline' ||
-      statusMsg !== null ||
-      (lastActiveTs ?? -Infinity) > now - this.#policy.offlineCutoffMs
-    )
+    return user !== undefined && !isLongGone(user.heard, now, this.#policy)
   }
 
   /**
@@ -446,11 +396,6 @@ export class Engine {
     if (!view.visible || view.state !== 'offline') return true
     if (!snapshot && this.#log.seqOf(view.user, false) > this.#origin) return true
     if (omitOffline) return false
-    return view.statusMsg !== null || (view.lastActiveTs ?? -Infinity) > now - this.#policy.offlineCutoffMs
+    return !isLongGone(view, now, this.#policy)
   }
-}
-
-/** Where only the time moved, that may wait for the next answer (PRESENCE-SPEC §4.5). */
-function isUrgent(reason: NotifyReason | null): boolean {
-  return reason !== null && reason !== 'last-active'
 }

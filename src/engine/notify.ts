@@ -40,3 +40,17 @@ export function notifyReason(
   const movedMs = now.lastActiveTs - (heard.lastActiveTs ?? 0)
   return !now.currentlyActive && movedMs > activeWindowMs ? 'last-active' : null
 }
+
+/** Offline for longer than anybody cares to be told, and without a text to be read. */
+export function isLongGone(
+  { state, statusMsg, lastActiveTs }: Pick<Face, 'state' | 'statusMsg' | 'lastActiveTs'>,
+  now: Millis,
+  { offlineCutoffMs }: Pick<PresencePolicy, 'offlineCutoffMs'>,
+): boolean {
+  return state === 'offline' && statusMsg === null && (lastActiveTs ?? -Infinity) <= now - offlineCutoffMs
+}
+
+/** Where only the time moved, that may wait for the next answer (PRESENCE-SPEC §4.5). */
+export function isUrgent(reason: NotifyReason | null): boolean {
+  return reason !== null && reason !== 'last-active'
+}

@@ -4,6 +4,12 @@ import type { PresencePolicy, ServerNum, UserNum } from './types.ts'
 
 type Policy = Pick<PresencePolicy, 'hideFromIgnored' | 'remoteTimeoutMs' | 'listPeerTimeoutMs'>
 
+/** What there is to ask from outside the engine. */
+export type ServersView = Pick<
+  Servers,
+  'all' | 'sees' | 'visibleTo' | 'followedBy' | 'followedAt' | 'followersOf' | 'isInSight'
+>
+
 interface Peer extends RemoteServer {
   /** Those of its users who were ever of interest here. */
   readonly users: Set<UserNum>
@@ -78,7 +84,11 @@ export class Servers {
 
   /** Are there people from whom the user hides by an ignore list? */
   hidesFromSome(user: UserNum): boolean {
-    return this.#policy.hideFromIgnored && this.#interest.ties(user).ignored.size > 0
+    return this.hidesFromIgnored && this.#interest.ties(user).ignored.size > 0
+  }
+
+  get hidesFromIgnored(): boolean {
+    return this.#policy.hideFromIgnored
   }
 
   /** Is there any server to be told of our user? */
@@ -96,18 +106,27 @@ export class Servers {
 
   /** May any user of the server see the user? */
   sees(num: ServerNum, user: UserNum): boolean {
-    const peer = this.#peers.get(num)
-    if (peer === undefined) return false
-    for (const viewer of peer.users) if (this.#interest.sees(viewer, user)) return true
-    return false
+    const { rooms, observers } = this.#interest.ties(user)
+    const isHidden = this.hidesFromSome(user)
+    const mayBe = (viewer: UserNum): boolean => !isHidden || !this.#interest.ignores(user, viewer)
+    for (const room of rooms.values()) {
+      const guests = room.guests.get(num)
+      if (guests !== undefined && this.#interest.counts(room) && some(guests, mayBe)) return true
+    }
+    return some(observers, (observer) => this.of(observer) === num && mayBe(observer))
   }
 
   /** Users of ours whom the server may see. */
   visibleTo(num: ServerNum): UserNum[] {
+    const rooms = new Set<Room>()
     const visible = new Set<UserNum>()
-    for (const viewer of this.#peers.get(num)?.users ?? [])
-      for (const user of this.#interest.visibleTo(viewer)) if (this.of(user) === null) visible.add(user)
-    return [...visible].filter((user) => !this.isHiddenFrom(num, user))
+    for (const viewer of this.#peers.get(num)?.users ?? []) {
+      const ties = this.#interest.ties(viewer)
+      for (const room of ties.rooms.values()) if (this.#interest.counts(room)) rooms.add(room)
+      for (const user of ties.observed.keys()) visible.add(user)
+    }
+    for (const room of rooms) for (const user of room.members.keys()) visible.add(user)
+    return [...visible].filter((user) => this.of(user) === null && !this.isHiddenFrom(num, user))
   }
 
   /** Users of ours whom the server follows: by a grant, and not declined. */
@@ -169,6 +188,11 @@ export class Servers {
       [...map].map(([key, set]) => [key, [...set]])
     return [sets(this.#unpolled), sets(this.#followers)]
   }
+}
+
+function some<T>(set: ReadonlySet<T>, holds: (one: T) => boolean): boolean {
+  for (const one of set) if (holds(one)) return true
+  return false
 }
 
 /** Members of this server? */

@@ -281,14 +281,14 @@ class PresenceLoop implements Loop {
 
   pushed(userId: UserId, presence: RemotePresence): boolean {
     const user = this.#numbers.findUser(userId)
-    if (user === null || !this.#engine.isInSight(user)) return false
+    if (user === null || !this.#engine.servers.isInSight(user)) return false
     this.#apply({ kind: 'remote.pushed', user, presence })
     return true
   }
 
   remoteProfileChanged(userId: UserId): void {
     const user = this.#numbers.findUser(userId)
-    if (user === null || !this.#engine.isInSight(user)) return
+    if (user === null || !this.#engine.servers.isInSight(user)) return
     this.#apply({ kind: 'profile.changed', user, device: null })
   }
 
@@ -297,30 +297,30 @@ class PresenceLoop implements Loop {
   }
 
   servers(): ServerName[] {
-    return this.#engine.servers().map((num) => this.#numbers.servers.text(num))
+    return this.#engine.servers.all().map((num) => this.#numbers.servers.text(num))
   }
 
   serverSees(server: ServerName, userId: UserId): boolean {
     const user = this.#numbers.findUser(userId)
     const viewer = this.#numbers.servers.find(server)
-    return user !== null && viewer !== null && this.#engine.serverSees(viewer, user)
+    return user !== null && viewer !== null && this.#engine.servers.sees(viewer, user)
   }
 
   visibleToServer(server: ServerName): UserId[] {
-    return this.#usersOf(server, (num) => this.#engine.visibleToServer(num))
+    return this.#usersOf(server, (num) => this.#engine.servers.visibleTo(num))
   }
 
   followedBy(server: ServerName): UserId[] {
-    return this.#usersOf(server, (num) => this.#engine.followedBy(num))
+    return this.#usersOf(server, (num) => this.#engine.servers.followedBy(num))
   }
 
   followedAt(server: ServerName): UserId[] {
-    return this.#usersOf(server, (num) => this.#engine.followedAt(num))
+    return this.#usersOf(server, (num) => this.#engine.servers.followedAt(num))
   }
 
   followersOf(userId: UserId): UserId[] {
     const user = this.#numbers.findUser(userId)
-    return user === null ? [] : this.#numbers.userIds(this.#engine.followersOf(user))
+    return user === null ? [] : this.#numbers.userIds(this.#engine.servers.followersOf(user))
   }
 
   polled(server: ServerName, userId: UserId, wanted: boolean): void {
