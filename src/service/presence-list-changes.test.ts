@@ -272,6 +272,18 @@ describe('a user of another server', () => {
     expect(denied.isEmpty).toBe(true)
   })
 
+  test('an accept of what was taken back does not take the place of a later withdraw', async () => {
+    const later = waiting('withdraw', { ask: 8, pos: 5 })
+    const old = await changes([later])
+    old.hear(await old.pair(ALICE, ZOE), { kind: 'accept', ask: 7 }, 'ask')
+    expect(old.isEmpty).toBe(true)
+    for (const ask of [8, 9, null]) {
+      const one = await changes([later])
+      one.hear(await one.pair(ALICE, ZOE), { kind: 'accept', ask }, 'ask')
+      expect(writesOf(one)).toEqual([waiting('withdraw', { ask, pos: 101 })])
+    }
+  })
+
   test('P-193 who is let in already is let in again, by the name of the latest asking', async () => {
     const one = await changes([remoteGrant({ state: 'granted', ts: NOW })])
     one.hear(await one.pair(ZOE, BOB), { kind: 'invite', ask: 9 }, 'deny')

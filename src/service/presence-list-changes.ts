@@ -160,8 +160,12 @@ export class PairChanges {
   }
 
   #hearAnswer(draft: Draft, kind: 'accept' | 'deny', ask: number | null): void {
-    // Nobody asked here: what is answered with names their asking.
-    if (draft.list === 'absent') draft.ask = ask
+    if (draft.list === 'absent') {
+      // A withdraw of what was asked later lies ready, and says this, too.
+      if (draft.waiting?.kind === 'withdraw' && isOlder(ask, draft.waiting.ask)) return
+      // Nobody asks here: what is answered with names their asking.
+      draft.ask = ask
+    }
     this.#stepList(draft, kind, 'ask')
     // Whoever was reminded meanwhile would be asked again by an invite that nobody stands behind.
     if (kind === 'deny' && draft.waiting?.kind === 'invite') draft.word = 'withdraw'
