@@ -1,6 +1,7 @@
 /** Writes the documents, or the parts of them, that are made from tables and tests. A test keeps them fresh. */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { allOptions, OPTIONS, type PlacedOption } from '../src/app/options.ts'
+import type { PlacedOption } from '../src/app/option-spec.ts'
+import { allOptions, OPTIONS } from '../src/app/options.ts'
 import { allowed, inline } from '../src/app/options-text.ts'
 import { ERRORS } from '../src/matrix/errors.ts'
 import { conformancePage } from './conformance.ts'

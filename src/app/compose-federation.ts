@@ -31,7 +31,6 @@ import type { Log } from '../ports/log.ts'
 import type { QueryProfile } from '../ports/remote-profiles.ts'
 import type { Store } from '../ports/store.ts'
 import type { RateLimits } from '../service/rate-limit.ts'
-import { fileProblem } from './decode.ts'
 import type { Config } from './options.ts'
 import { version } from './version.ts'
 
@@ -134,21 +133,12 @@ function openTransport({ config, clock, random, signingKey }: FederationDeps): T
     random,
     dns: systemDns(),
     routes: federation.destinations,
-    extraAuthorities: federation.caFile === null ? null : readAuthorities(federation.caFile),
+    extraAuthorities: federation.caFile === null ? null : readFileSync(federation.caFile, 'utf8'),
     verifyTls: federation.verifyTls,
     requestTimeoutMs: federation.requestTimeoutMs,
     userAgent: `Adsum/${version()}`,
     bounds: { ...TRANSPORT_BOUNDS, ...RESOLVER_BOUNDS },
   })
-}
-
-/** @throws Error with a sentence for the operator */
-function readAuthorities(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new Error(`"federation.ca_file": ${fileProblem(error, file)}`, { cause: error })
-  }
 }
 
 function federationRoutes(deps: {

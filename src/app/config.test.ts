@@ -54,6 +54,20 @@ test('without any source, the defaults are those of the specification', () => {
     offlineCutoffMs: 604_800_000,
     persistIntervalMs: 60_000,
   })
+  expect(config.federation).toEqual({
+    enabled: true,
+    caFile: null,
+    verifyTls: true,
+    batchWindowMs: 10_000,
+    pingIntervalMs: 1_500_000,
+    remoteTimeoutMs: 1_800_000,
+    watchdogShortMs: 60_000,
+    watchdogLongMs: 3_600_000,
+    requestTimeoutMs: 60_000,
+    retryMinMs: 5_000,
+    retryMaxMs: 3_600_000,
+    destinations: new Map(),
+  })
   expect(config.rateLimits.presence).toEqual({ burst: 5, perSecond: 0.2 })
   expect(config.rateLimits.message).toEqual({ burst: 50, perSecond: 10 })
   expect(config.database.url).toBe('sqlite:./data/adsum.db')
@@ -99,6 +113,28 @@ listeners:
   expect(config.listeners.map(({ port, bind }) => [port, bind])).toEqual([
     [1_000, '127.0.0.2'],
     [2_000, '127.0.0.2'],
+  ])
+})
+
+test('routes are server names and where each is reached', () => {
+  const routes = new Map([
+    ['remote.example', '10.0.0.1:8448'],
+    ['other.example:1', '[::1]:9'],
+  ])
+  const text =
+    'federation: { destinations: { remote.example: "10.0.0.1:8448", "other.example:1": "[::1]:9" } }'
+  expect(configOf([text]).federation.destinations).toEqual(routes)
+  const env = { ADSUM_FEDERATION__DESTINATIONS: '{ remote.example: "10.0.0.1:8448" }' }
+  expect(configOf([text], env).federation.destinations.size).toBe(1)
+  expect(
+    problemsOf(['federation: { destinations: { remote.example: nowhere, "a b": "c:1", d.example: } }']),
+  ).toEqual([
+    'file:1:47: "federation.destinations.remote.example" must be a host:port, not "nowhere".',
+    'file:1:63: "federation.destinations.a b" must be the route of a server name, not "c:1".',
+    'file:1:81: "federation.destinations.d.example" must be a host:port.',
+  ])
+  expect(problemsOf(['federation: { destinations: [] }'])).toEqual([
+    'file:1:29: "federation.destinations" must be a map of server names to host:port.',
   ])
 })
 
@@ -173,6 +209,16 @@ test('options that contradict each other are said', () => {
   ])
 })
 
+test('of two bounds the least is not above the most, and authorities can be read', () => {
+  expect(
+    problemsOf(['federation: { retry_min: 2h, watchdog_short: 2h, ca_file: /none/ca.pem }']).toSorted(),
+  ).toEqual([
+    'file:1:26: "federation.retry_min" must not be longer than "federation.retry_max".',
+    'file:1:46: "federation.watchdog_short" must not be longer than "federation.watchdog_long".',
+    'file:1:59: There is no file /none/ca.pem.',
+  ])
+})
+
 test('a secret may come from a file; a later source replaces either form', () => {
   const secretFile = file('from the file\n')
   const viaFile = `registration: { shared_secret_file: ${secretFile} }`
@@ -203,6 +249,7 @@ test('what is dumped is a file that says the same', () => {
     `server_name: example.org
 presence: { idle_timeout: 90s, busy: true, status_msg_bytes_max: 2KiB, excluded_rooms: ["!a:b"] }
 listeners: [{ port: 8448, bind: "::", resources: [client] }]
+federation: { destinations: { remote.example: "10.0.0.1:8448" } }
 `,
   ])
   expect(configOf([dumpConfig(config)])).toEqual(config)
@@ -231,6 +278,8 @@ test('an open server that others can reach is warned of', () => {
     return outcome.kind === 'config' ? outcome.warnings.length : -1
   }
   expect(warnings('')).toBe(0)
+  expect(warnings('federation: { verify_tls: off }')).toBe(1)
+  expect(warnings('federation: { verify_tls: off, enabled: off }')).toBe(0)
   expect(warnings('listeners: [{ port: 1, bind: "::" }]')).toBe(2)
   expect(warnings('server_name: example.org\nlisteners: [{ port: 1, bind: "::" }]')).toBe(1)
   expect(

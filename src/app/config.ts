@@ -1,16 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { decodeOption, fileProblem, readSecretFile, unknownOption, type Decoding } from './decode.ts'
 import { readYaml, readYamlValue, type Given, type Problem } from './given.ts'
-import {
-  allOptions,
-  configKey,
-  environmentName,
-  isOption,
-  OPTIONS,
-  type Config,
-  type Group,
-  type OptionSpec,
-} from './options.ts'
+import { configKey, environmentName, isOption, type Group, type OptionSpec } from './option-spec.ts'
+import { allOptions, OPTIONS, type Config } from './options.ts'
 
 export interface ConfigSources {
   /** Paths of YAML files; what a later one says wins. */
@@ -126,7 +118,8 @@ function environmentValue(
     const items = text.split(',').map((item) => scalarOf(item.trim(), name))
     return { kind: 'list', items, where: name }
   }
-  if (isList || spec?.type === 'sections') return readYamlValue(text, name, problems)
+  if (isList || spec?.type === 'sections' || spec?.type === 'routes')
+    return readYamlValue(text, name, problems)
   return scalarOf(text, name)
 }
 
@@ -158,7 +151,13 @@ function contradictions(config: Config, given: GivenByPath): Problem[] {
   const add = (path: string, message: string): void => {
     problems.push({ where: given.get(path)?.where ?? environmentName(path), message })
   }
-  const { presence, listeners } = config
+  const { presence, federation, listeners } = config
+  for (const [least, most, isWrong] of [
+    ['retry_min', 'retry_max', federation.retryMinMs > federation.retryMaxMs],
+    ['watchdog_short', 'watchdog_long', federation.watchdogShortMs > federation.watchdogLongMs],
+  ] as const)
+    if (isWrong)
+      add(`federation.${least}`, `"federation.${least}" must not be longer than "federation.${most}".`)
   if (presence.lastActiveGranularityMs > presence.idleTimeoutMs) {
     add(
       'presence.last_active_granularity',
@@ -176,22 +175,23 @@ function contradictions(config: Config, given: GivenByPath): Problem[] {
       .some((other) => port !== 0 && other.port === port && other.bind === bind)
     if (isTaken) add('listeners', `"listeners[${i}]" is a second one on ${bind} port ${port}.`)
   })
+  const unreadable = (path: string, file: string): void => {
+    const problem = problemOfFile(file)
+    if (problem !== null) add(path, sentence(problem))
+  }
   for (const { tls } of listeners)
-    if (tls !== null) problems.push(...unreadable([tls.certFile, tls.keyFile], given))
+    for (const file of tls === null ? [] : [tls.certFile, tls.keyFile]) unreadable('listeners', file)
+  if (federation.caFile !== null) unreadable('federation.ca_file', federation.caFile)
   return problems
 }
 
-function unreadable(files: readonly string[], given: GivenByPath): Problem[] {
-  return files.flatMap((file) => {
-    try {
-      readFileSync(file)
-      return []
-    } catch (error) {
-      return [
-        { where: given.get('listeners')?.where ?? 'listeners', message: sentence(fileProblem(error, file)) },
-      ]
-    }
-  })
+function problemOfFile(file: string): string | null {
+  try {
+    readFileSync(file)
+    return null
+  } catch (error) {
+    return fileProblem(error, file)
+  }
 }
 
 function completed(config: Config): Config {
@@ -202,12 +202,14 @@ function completed(config: Config): Config {
 const LOOPBACK = /^(?:127\.|::1$|localhost$)/
 
 /** Allowed, but probably not meant. */
-function warningsOf({ listeners, registration, serverName }: Config): string[] {
+function warningsOf({ listeners, registration, serverName, federation }: Config): string[] {
+  const warnings: string[] = []
+  if (federation.enabled && !federation.verifyTls)
+    warnings.push('federation.verify_tls is off: anybody between here and another server can pose as it.')
   const isPublic = listeners.some(
     ({ bind, resources }) => resources.includes('client') && !LOOPBACK.test(bind),
   )
-  if (!isPublic) return []
-  const warnings: string[] = []
+  if (!isPublic) return warnings
   if (registration.enabled) {
     warnings.push(
       'Anybody who reaches this server can make an account: set registration.enabled to false, or keep the port private.',

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { parseServerName, type ServerName } from '../matrix/ids.ts'
 import type { Given, Problem } from './given.ts'
 import { nearest } from './nearest.ts'
-import { configKey, isOption, type Group, type OptionSpec } from './options.ts'
+import { configKey, isOption, type Group, type OptionSpec } from './option-spec.ts'
 import { parseDuration, parseSize } from './quantities.ts'
 
 /** Collects the values of options by their path, and everything that is wrong with them. */
@@ -142,17 +142,19 @@ function decodeTexts(spec: OptionSpec, path: string, given: Given, decoding: Dec
 }
 
 function decodeRoutes(path: string, given: Given, decoding: Decoding): unknown {
-  if (given.kind !== 'map') return refuse(decoding, path, given, 'must be a map of server names to host:port')
-  const routes = given.entries.map(({ key, value }) => {
+  if (given.kind !== 'map')
+    return refuse(decoding, path, given, 'must be a map of server names to host:port')
+  const routes = new Map<ServerName, string>()
+  for (const { key, value } of given.entries) {
     const own = `${path}.${key}`
+    const name = parseServerName(key)
     const target = value.kind === 'scalar' && !isNull(value) ? value.text : ''
-    if (parseServerName(key) === null)
-      return refuse(decoding, own, value, 'must be the route of a server name')
-    if (parseServerName(target) === null || !/:\d+$/.test(target))
-      return refuse(decoding, own, value, 'must be a host:port')
-    return [key, target] as const
-  })
-  return new Map(routes as [ServerName, string][])
+    if (name === null) refuse(decoding, own, value, 'must be the route of a server name')
+    else if (parseServerName(target) === null || !/:\d+$/.test(target))
+      refuse(decoding, own, value, 'must be a host:port')
+    else routes.set(name, target)
+  }
+  return routes
 }
 
 function decodeScalar(

@@ -1,13 +1,6 @@
 import { stringify } from 'yaml'
-import {
-  allOptions,
-  configKey,
-  isOption,
-  OPTIONS,
-  type Config,
-  type Group,
-  type OptionSpec,
-} from './options.ts'
+import { configKey, isOption, placedOptions, type Group, type OptionSpec } from './option-spec.ts'
+import { allOptions, OPTIONS, type Config } from './options.ts'
 import { formatDuration, formatSize } from './quantities.ts'
 
 const HIDDEN = '(hidden)'
@@ -52,7 +45,7 @@ function generateGroup(group: Group, indent: string): string {
 }
 
 function comment(spec: OptionSpec, indent: string): string {
-  const inner = allOptions(spec.keys ?? {}, '', true).map(
+  const inner = placedOptions(spec.keys ?? {}, '', true).map(
     ({ path, spec: { about } }) => `${indent}#   ${path}: ${about}\n`,
   )
   return `${indent}# ${spec.about}${allowed(spec)}\n${inner.join('')}`

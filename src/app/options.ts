@@ -1,51 +1,16 @@
-import type { ServerName } from '../matrix/ids.ts'
-import { DEFAULT_ROOM_VERSION } from '../matrix/room-version/index.ts'
 import { INVITE_POLICIES } from '../matrix/presence-list.ts'
-
-/**
- * Every option of the server, once (DESIGN §3.12): from this table come the config's type, the keys of the file, the names in
- * the environment, `--help`, `config generate` and docs/CONFIG.md.
- */
-export interface OptionSpec {
-  readonly type: keyof ValueOf | 'choice' | 'choices' | 'section' | 'sections'
-  /** As it would be written in a file; absent: must be given. `{data_dir}` stands for that option's value. */
-  readonly default?: unknown
-  readonly about: string
-  /** Never shown; may be read from a file named by `<key>_file`. */
-  readonly secret?: true
-  /** The least and the greatest value, both allowed, as written in a file. */
-  readonly min?: number | string
-  readonly max?: number | string
-  readonly of?: readonly string[]
-  /** The options of a section, or of each of several. */
-  readonly keys?: Group
-}
-
-export interface Group {
-  readonly [key: string]: OptionSpec | Group
-}
-
-/** What an option of each type is in the config. */
-interface ValueOf {
-  readonly text: string
-  readonly texts: readonly string[]
-  readonly 'server-name': ServerName
-  readonly flag: boolean
-  readonly count: number
-  readonly rate: number
-  /** Milliseconds; the config's key ends in `Ms`. */
-  readonly duration: number
-  /** Bytes. */
-  readonly size: number
-  /** Server name → `host:port`. */
-  readonly routes: ReadonlyMap<ServerName, string>
-}
+import { DEFAULT_ROOM_VERSION } from '../matrix/room-version/index.ts'
+import { placedOptions, type ConfigOf, type Group, type PlacedOption } from './option-spec.ts'
 
 const RATE = { type: 'rate', min: 0.001, max: 1_000_000 } as const
 const BURST = { type: 'count', min: 1, max: 1_000_000 } as const
 const BURST_ABOUT = 'How many may come at once.'
 const RATE_ABOUT = 'How many a second in the long run.'
 
+/**
+ * Every option of the server, once (DESIGN §3.12): from this table come the config's type, the keys of the file, the names in
+ * the environment, `--help`, `config generate` and docs/CONFIG.md.
+ */
 export const OPTIONS = {
   server_name: {
     type: 'server-name',
@@ -350,74 +315,10 @@ export const OPTIONS = {
   },
 } as const satisfies Group
 
-type Camel<Key extends string> = Key extends `${infer Head}_${infer Rest}`
-  ? `${Head}${Capitalize<Camel<Rest>>}`
-  : Key
-
-/** `idle_timeout`, a duration, is `idleTimeoutMs` in the config: units last. */
-type ConfigKey<Key, Spec> = Key extends string
-  ? Spec extends { readonly type: 'duration' }
-    ? `${Camel<Key>}Ms`
-    : Camel<Key>
-  : never
-
-type OrNull<Spec> = Spec extends { readonly default: null } ? null : never
-
-type ConfigValue<Spec> = Spec extends { readonly type: infer Type }
-  ? | OrNull<Spec>
-    | (Type extends keyof ValueOf
-        ? ValueOf[Type]
-        : Spec extends { readonly type: 'choice'; readonly of: readonly (infer Choice)[] }
-          ? Choice
-          : Spec extends { readonly type: 'choices'; readonly of: readonly (infer Choice)[] }
-            ? readonly Choice[]
-            : Spec extends { readonly type: 'section'; readonly keys: infer Keys }
-              ? ConfigOf<Keys>
-              : Spec extends { readonly type: 'sections'; readonly keys: infer Keys }
-                ? readonly ConfigOf<Keys>[]
-                : never)
-  : ConfigOf<Spec>
-
-type ConfigOf<Keys> = {
-  readonly [Key in keyof Keys as ConfigKey<Key, Keys[Key]>]: ConfigValue<Keys[Key]>
-}
-
 /** The whole configuration: checked, nested, frozen; every value given or from its default. */
 export type Config = ConfigOf<typeof OPTIONS>
 
-export function isOption(entry: OptionSpec | Group): entry is OptionSpec {
-  return typeof entry['type'] === 'string'
-}
-
-/** An option with its place: `presence.idle_timeout`. Options inside listeners have no name in the environment. */
-export interface PlacedOption {
-  readonly path: string
-  readonly spec: OptionSpec
-  readonly environment: string | null
-}
-
 /** Every option, in the order of the table; those of a section follow it. */
-export function allOptions(group: Group = OPTIONS, prefix = '', inList = false): PlacedOption[] {
-  return Object.entries(group).flatMap(([key, entry]) => {
-    const path = prefix === '' ? key : `${prefix}.${key}`
-    if (!isOption(entry)) return allOptions(entry, path, inList)
-    const own = { path, spec: entry, environment: inList ? null : environmentName(path) }
-    const inner = entry.keys === undefined ? [] : allOptions(entry.keys, `${path}${listMark(entry)}`, true)
-    return [own].concat(inner)
-  })
-}
-
-/** `presence.idle_timeout` → `ADSUM_PRESENCE__IDLE_TIMEOUT`. */
-export function environmentName(path: string): string {
-  return `ADSUM_${path.replaceAll('.', '__').toUpperCase()}`
-}
-
-/** The key of the config that `key` of the file becomes. */
-export function configKey(key: string, entry: OptionSpec | Group): string {
-  const camel = key.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
-  return isOption(entry) && entry.type === 'duration' ? `${camel}Ms` : camel
-}
-
-function listMark(spec: OptionSpec): string {
-  return spec.type === 'sections' ? '[]' : ''
+export function allOptions(): PlacedOption[] {
+  return placedOptions(OPTIONS)
 }
