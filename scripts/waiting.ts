@@ -9,7 +9,6 @@ function range(letter: 'P' | 'R', first: number, last: number): string[] {
  */
 export const WAITING: Readonly<Record<string, readonly string[]>> = {
   'application services': ['P-150'],
-  'presence between servers': range('P', 153, 204).filter((id) => id !== 'P-154'),
   'room federation': [
     'R-013',
     'R-014',

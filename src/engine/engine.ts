@@ -77,7 +77,10 @@ export class Engine {
       interest: this.#interest,
       servers: this.#servers,
       outcome: () => this.#outcome,
-      isWorthTelling: (user, now) => this.#isWorthIntroducing(user, now),
+      isWorthTelling: (num, now) => {
+        const user = this.#users[num]
+        return user !== undefined && !isLongGone(user.heard, now, options.policy)
+      },
       onAudience: (user, now) => this.#watchOver(user, now),
       isKnown: (user) => this.#users[user] !== undefined,
       forget: (user) => this.#forget(user),
@@ -262,7 +265,7 @@ export class Engine {
     const user = this.#known(num)
     assert(user instanceof RemoteUser, 'presence is pushed of users of other servers')
     user.push(presence, now)
-    this.#publish(num, user, now, false)
+    this.#settle(num, now)
   }
 
   #change(num: UserNum, now: Millis, change: (user: User) => unknown): void {
@@ -380,12 +383,6 @@ export class Engine {
     const isOwn = viewer === num && user instanceof User
     const face = isOwn ? user.ownFace(now) : { ...user.face(now), hidden: false }
     return { user: num, ...face, seq, visible }
-  }
-
-  /** Who was gone for long and left no text is no news to a server that hears of them for the first time. */
-  #isWorthIntroducing(num: UserNum, now: Millis): boolean {
-    const user = this.#users[num]
-    return user !== undefined && !isLongGone(user.heard, now, this.#policy)
   }
 
   /**
