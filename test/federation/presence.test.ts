@@ -87,9 +87,20 @@ describe('whom presence is pushed to', () => {
     ] as const)
       await who.sets('unavailable', text)
     await house.plants(HOME, roomId, `@rita:${ROOMS}`)
-    await house.advance(BATCH)
-    expect(rooms.pushes(alice.userId)).toMatchObject([{ status_msg: 'a' }])
-    expect(rooms.pushes(bob.userId)).toMatchObject([{ status_msg: 'b' }])
+    // As if nobody knew what it was told.
+    await house.restarts(HOME, { end: 'unclean' })
+    await house.advance(MINUTE)
+    // And again when they do not come back after the restart.
+    const unavailable = { presence: 'unavailable' }
+    const offline = { presence: 'offline' }
+    for (const [who, status_msg] of [
+      [alice, 'a'],
+      [bob, 'b'],
+    ] as const)
+      expect(rooms.pushes(who.userId)).toMatchObject([
+        { ...unavailable, status_msg },
+        { ...offline, status_msg },
+      ])
     expect(rooms.pushes(carol.userId)).toEqual([])
   })
 
@@ -389,12 +400,10 @@ describe('what comes in', () => {
       presence: 'online',
       last_active_ago: 0,
     }))
-    const before = await home.store.all('presence')
     await peer.pushesTo(home, ...push)
     await house.advance(MINUTE)
     const rows = await home.store.all('presence')
-    expect(rows.filter(({ userId }) => userId.startsWith('@stranger'))).toEqual([])
-    expect(rows.length).toBe(before.length)
+    expect(rows.map(({ userId }) => userId)).toEqual([alice.userId])
   })
 
   test('presence.federation_in switched off takes nothing', async () => {
@@ -453,9 +462,14 @@ describe('polls', () => {
       deafen()
       await polls({ poll: [alice.userId] })
       expect(peer.pushes()).toMatchObject([
-        { user_id: alice.userId, presence: 'unavailable', status_msg: 'ask me' },
+        { user_id: alice.userId, presence: 'offline', status_msg: 'ask me' },
       ])
     }
+    await alice.sets('online', 'now')
+    await house.quiet()
+    deafen()
+    await polls({ poll: [alice.userId] })
+    expect(peer.pushes()).toMatchObject([{ user_id: alice.userId, presence: 'online', status_msg: 'now' }])
   })
 
   test('P-178 a poll for anybody else is met with silence, whether they exist or not', async () => {

@@ -364,6 +364,17 @@ describe('failures', () => {
     expect((await alice.status(bob)).body).toMatchObject({ status_msg: 'while you were away' })
   })
 
+  test('P-203 a state that waited for its window when its server was stopped arrives all the same', async () => {
+    await bob.sets('online', 'opens the window')
+    await house.advance(SECOND)
+    await bob.sets('offline', 'closing time')
+    await house.stops(REMOTE)
+    await house.advance(MINUTE)
+    await house.starts(REMOTE)
+    await house.advance(5 * MINUTE)
+    expect((await alice.status(bob)).body).toMatchObject({ presence: 'offline', status_msg: 'closing time' })
+  })
+
   test('P-203 a state that was set just before this server was killed arrives after its restart', async () => {
     house.link(HOME).everything('lose request')
     await bob.sets('unavailable', 'last words')
