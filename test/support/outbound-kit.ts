@@ -17,6 +17,13 @@ export const REMOTE = 'remote.example' as ServerName
 export const user = (name: string): UserId => `@${name}:${HOME}` as UserId
 export const theirs = (name: string): UserId => `@${name}:${REMOTE}` as UserId
 
+/** The list EDU with which a user of ours asks one of theirs. */
+export const invite = (name: string): Pick<WaitingListEdu, 'kind' | 'observer' | 'observed'> => ({
+  kind: 'invite',
+  observer: user(name),
+  observed: theirs('bob'),
+})
+
 export interface SentEdu {
   readonly edu_type: string
   readonly origin?: string
@@ -191,9 +198,11 @@ export class OutboundKit {
     return kit
   }
 
-  async restarts(): Promise<void> {
+  async restarts(beforeBegin: () => void = () => {}): Promise<void> {
     await this.outbound.close()
     this.outbound = this.#create()
+    beforeBegin()
+    await settle()
     await this.outbound.begin()
     await settle()
   }
@@ -202,6 +211,13 @@ export class OutboundKit {
   async offers(server: ServerName, name: string, state: PresenceState): Promise<void> {
     this.sources.is(user(name), state)
     this.outbound.offerPresence(server, [user(name)])
+    await settle()
+  }
+
+  /** A list EDU lies in the outbox and is announced. */
+  async invites(name: string, server: ServerName = REMOTE): Promise<void> {
+    this.sources.waits(server, invite(name))
+    this.outbound.offerLists(server)
     await settle()
   }
 
