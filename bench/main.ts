@@ -1,9 +1,10 @@
 /**
- * `npm run bench [-- --quick] [engine] [fan-out] [parked] [idle]`: runs all or the named ones and prints one table. Absolute
+ * `npm run bench [-- --quick] [engine] [fan-out] [parked] [idle] [federation]`: runs all or the named ones and prints one table. Absolute
  * times fail nothing; only an idle minute that is not free does. docs/PERFORMANCE.md says how to read it.
  */
 import { availableParallelism, cpus, loadavg } from 'node:os'
 import { benchEngine } from './engine.ts'
+import { benchFederation } from './federation.ts'
 import { benchFanOut } from './fan-out.ts'
 import { benchIdle } from './idle.ts'
 import { benchParked } from './parked.ts'
@@ -26,6 +27,14 @@ const BENCHES: Readonly<Record<string, Bench>> = {
     }),
   parked: (isQuick) => benchParked({ size: isQuick ? 200 : 5_000 }),
   idle: (isQuick) => benchIdle({ users: isQuick ? 20 : 200, hour: !isQuick }),
+  federation: (isQuick) =>
+    benchFederation({
+      followed: isQuick ? 500 : 5_000,
+      followers: isQuick ? 100 : 1_000,
+      told: isQuick ? 200 : 2_000,
+      warmUpRounds: isQuick ? 1 : 3,
+      rounds: isQuick ? 1 : 10,
+    }),
 }
 
 async function main(args: readonly string[]): Promise<number> {

@@ -31,6 +31,10 @@ export class Poller {
     this.#socket.write(request, 'latin1')
   }
 
+  answer(request: string): Promise<Answer> {
+    return new Promise((resolve) => this.ask(request, resolve))
+  }
+
   /** The connection is dropped, whatever waits. */
   drop(): Promise<void> {
     this.#onFailure = () => {}

@@ -33,7 +33,7 @@ export async function populate(store: Pick<Store, 'commit'>, users: number, now:
   }
 }
 
-function accountRows(user: number, createdTs: number): Write[] {
+export function accountRows(user: number, createdTs: number): Write[] {
   const userId = userIdOf(user)
   const account = { userId, passwordHash: null, admin: 0, guest: 0, createdTs, deactivatedTs: null } as const
   const seen = { lastSeenTs: createdTs, lastSeenIp: '127.0.0.1' }

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Store } from '../../src/ports/store.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
 import { startChild, type Child } from './child.ts'
 import { makeFolder, removeFolder } from './folder.ts'
@@ -20,19 +21,28 @@ export interface Target {
 /** Longer than a bench takes: nobody idles, goes offline, or is written meanwhile. */
 const LONG = '1d'
 
-/** The server as `npm start` runs it, on a folder of its own, with `members` users of one room; the last one changes. */
+/** The server as `npm start` runs it, with `members` users of one room; the last one changes. */
 export async function startServerTarget(members: number): Promise<Target> {
+  const server = await startServer((store) => populate(store, members, Date.now()))
+  return { ...server, release: (round) => statusChange(members - 1, round) }
+}
+
+/** The server as `npm start` runs it, on a folder of its own that `fill` writes to before the start. */
+export async function startServer(
+  fill: (store: Store, folder: string) => Promise<void>,
+  federation: (folder: string) => object = () => ({}),
+): Promise<Omit<Target, 'release'>> {
   const folder = makeFolder()
   const store = await openSqliteStore({ path: join(folder, 'adsum.db') })
-  await populate(store, members, Date.now())
+  await fill(store, folder)
   await store.close()
-  const child = await startChild('../../src/main.ts', ['--config', writeConfig(folder)])
+  const config = writeConfig(folder, federation(folder))
+  const child = await startChild('../../src/main.ts', ['--config', config])
   const { status, body } = await askOnce(child.port, firstSync())
   if (status !== 200) throw new Error(`the first sync was answered ${status}: ${body}`)
   return {
     child,
     firstBatch: nextBatchOf(body),
-    release: (round) => statusChange(members - 1, round),
     async close() {
       await child.stop()
       removeFolder(folder)
@@ -58,13 +68,14 @@ export async function parkedIn({ child }: Target): Promise<number> {
   return Number(/^adsum_sync_parked (\d+)/m.exec(body)?.[1])
 }
 
-function writeConfig(folder: string): string {
+function writeConfig(folder: string, federation: object): string {
   const file = join(folder, 'adsum.yaml')
   const config = {
     server_name: SERVER_NAME,
     data_dir: folder,
-    listeners: [{ port: 0, resources: ['client', 'metrics'] }],
+    listeners: [{ port: 0, resources: ['client', 'federation', 'metrics'] }],
     rate_limits: { enabled: false },
+    federation,
     presence: {
       idle_timeout: LONG,
       last_active_granularity: LONG,

@@ -31,10 +31,21 @@ describe('npm run bench', () => {
     expect([...shown.keys()].filter((what) => what.startsWith('fan-out'))).toEqual([])
   })
 
+  test('a server and its neighbour tell each other presence, at a cost beside the plain one', async () => {
+    const { stdout } = await bench('--quick', 'federation')
+    const shown = figures(stdout)
+    for (const direction of ['in', 'out']) {
+      expect(shown.get(`federation: pushes ${direction} a CPU-second`)).toMatch(/\/s$/)
+      expect(shown.get(`federation: one push ${direction}`)).toMatch(/µs$/)
+    }
+    expect(shown.get('federation: a change that a peer is told')).toMatch(/µs$/)
+    expect([...shown.keys()].filter((what) => what.startsWith('engine'))).toEqual([])
+  })
+
   test('runs only what it knows', async () => {
     await expect(bench('fanout')).rejects.toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('engine, fan-out, parked, idle'),
+      stderr: expect.stringContaining('engine, fan-out, parked, idle, federation'),
     })
   })
 })
