@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import {
   failed,
+  invite,
   OutboundKit,
   REMOTE,
   RETRY,
