@@ -2,6 +2,13 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { sourceFiles } from '../../scripts/tree.ts'
 import { BOUNDS } from '../../src/app/bounds.ts'
+import {
+  INBOUND_BOUNDS,
+  KEY_BOUNDS,
+  OUTBOUND_BOUNDS,
+  RESOLVER_BOUNDS,
+  TRANSPORT_BOUNDS,
+} from '../../src/federation/bounds.ts'
 import { createMetrics } from '../../src/http/ops/metrics.ts'
 import { HTTP_BOUNDS } from '../../src/http/server.ts'
 
@@ -29,6 +36,24 @@ function rowsUnder(head: string): string[][] {
 test('docs/OPERATIONS.md has every bound with its value', () => {
   const listed = rowsUnder('bound value when it is reached').map(([name, value]) => [name, Number(value)])
   expect(Object.fromEntries(listed)).toEqual({ ...BOUNDS, ...HTTP_BOUNDS })
+})
+
+test('docs/OPERATIONS.md has every bound of what goes to and comes from other servers', () => {
+  const groups = {
+    outbound: OUTBOUND_BOUNDS,
+    transport: TRANSPORT_BOUNDS,
+    resolver: RESOLVER_BOUNDS,
+    keys: KEY_BOUNDS,
+    inbound: INBOUND_BOUNDS,
+  }
+  const bounds = Object.entries(groups).flatMap(([group, values]) =>
+    Object.entries(values).map(([name, value]) => [`${group}.${name}`, value]),
+  )
+  const listed = rowsUnder('bound of federation value when it is reached').map(([name, value]) => [
+    name,
+    Number(value),
+  ])
+  expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(bounds))
 })
 
 test('docs/OPERATIONS.md has every metric with its type', async () => {
