@@ -8,9 +8,9 @@ import { parseJson } from '../matrix/strict-json.ts'
 import { signRequest } from '../matrix/x-matrix.ts'
 import type { ResolverBounds, TransportBounds } from './bounds.ts'
 import type { Dns } from './dns.ts'
-import { hostPortOf } from './host-port.ts'
 import { HttpsClient, type HttpsOutcome, type HttpsRequest } from './https-client.ts'
 import { Resolver } from './resolver.ts'
+import { addressOfPage } from './well-known.ts'
 
 export interface SignedRequest {
   readonly destination: ServerName
@@ -61,8 +61,6 @@ export interface TransportDeps {
   readonly userAgent: string
   readonly bounds: TransportBounds & ResolverBounds
 }
-
-const HTTPS_PORT = 443
 
 export function createTransport(deps: TransportDeps): Transport {
   return new HttpsTransport(deps)
@@ -125,15 +123,13 @@ class HttpsTransport implements Transport {
     return outcome.kind === 'failed' ? outcome : read(outcome, this.#deps.clock.now())
   }
 
-  /** A page on the web, for `.well-known`: found by its address records, on port 443 unless it says otherwise. */
   #fetchPage(url: URL): Promise<HttpsOutcome> {
-    const parts = hostPortOf(url.host)
-    if (parts === null) return Promise.resolve({ kind: 'failed', reason: 'its name leads nowhere' })
-    const { host, port } = parts
+    const address = addressOfPage(url)
+    if (address === null) return Promise.resolve({ kind: 'failed', reason: 'its name leads nowhere' })
     return this.#within(this.#deps.bounds.wellKnownTimeoutMs, (signal) =>
       this.#client.exchange(
         {
-          address: { targets: [{ host, port: port ?? HTTPS_PORT }], tlsName: host, hostHeader: url.host },
+          address,
           method: 'GET',
           path: `${url.pathname}${url.search}`,
           headers: { 'user-agent': this.#deps.userAgent },

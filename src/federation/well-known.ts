@@ -4,7 +4,7 @@ import { isJsonObject, ownString } from '../matrix/json.ts'
 import { parseJson } from '../matrix/strict-json.ts'
 import type { ResolverBounds } from './bounds.ts'
 import { hostPortOf } from './host-port.ts'
-import type { HttpsOutcome } from './https-client.ts'
+import type { HttpsOutcome, ServerAddress } from './https-client.ts'
 
 /** One GET without redirects; never rejects. */
 export type FetchPage = (url: URL) => Promise<HttpsOutcome>
@@ -23,9 +23,18 @@ export interface WellKnownDeps {
   readonly bounds: ResolverBounds
 }
 
+const HTTPS_PORT = 443
 const PATH = '/.well-known/matrix/server'
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 const TOO_MANY_REQUESTS = 429
+
+/** Pages are found as browsers find them: no services, port 443 unless the URL says otherwise. */
+export function addressOfPage({ host: hostHeader }: URL): ServerAddress | null {
+  const parts = hostPortOf(hostHeader)
+  if (parts === null) return null
+  const { host, port } = parts
+  return { targets: [{ host, port: port ?? HTTPS_PORT }], tlsName: host, hostHeader }
+}
 
 /** Follows redirects, to HTTPS only, without loops, and a bounded number of them (PRESENCE-SPEC §5.1). */
 export async function askWellKnown(host: string, deps: WellKnownDeps): Promise<WellKnown> {
