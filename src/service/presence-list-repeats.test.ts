@@ -135,6 +135,19 @@ test('that one could not be repeated is said, and does not keep the others from 
   expect([repeated.length, failures.length]).toEqual([2, 2])
 })
 
+test('that was answered while it was repeated is not repeated again', async () => {
+  await repeats.close()
+  repeats = make({
+    repeat: async (_, observed) => {
+      repeated.push(observed)
+      await answer('accept')
+    },
+  })
+  await invite(ZOE)
+  await house.clock.advance(3 * DAY)
+  expect(repeated).toEqual([ZOE])
+})
+
 test('after the end there is no timer, and what runs stops', async () => {
   const before = house.clock.timers
   await invite(ZOE, '@yan:remote' as UserId)
