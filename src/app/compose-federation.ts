@@ -112,6 +112,7 @@ function openRoad(deps: FederationDeps): Federation {
         ownKeys: createOwnKeys({ serverName, key: signingKey, clock }),
       }),
     async begin() {
+      keys.begin()
       inbound.begin()
       await outbound.begin()
     },

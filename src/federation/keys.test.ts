@@ -8,8 +8,7 @@ import { SigningKey } from '../matrix/signing.ts'
 import type { Store } from '../ports/store.ts'
 import { createMemoryStore } from '../store/memory.ts'
 import { KEY_BOUNDS } from './bounds.ts'
-import { createPeerKeys } from './keys.ts'
-import type { PeerKeys } from './server-auth.ts'
+import { createPeerKeys, type PeerKeyCache } from './keys.ts'
 import type { Outcome } from './transport.ts'
 
 const REMOTE = 'remote.example' as ServerName
@@ -25,7 +24,7 @@ let store: Store
 let background: Background
 let asked: { server: ServerName; path: string; timeoutMs: number }[]
 let answers: Map<ServerName, Outcome | Promise<Outcome>>
-let keys: PeerKeys
+let keys: PeerKeyCache
 
 beforeEach(() => {
   clock = new ManualClock()
@@ -36,7 +35,7 @@ beforeEach(() => {
   keys = theKeys()
 })
 
-function theKeys(bounds: Partial<{ [Name in keyof typeof KEY_BOUNDS]: number }> = {}): PeerKeys {
+function theKeys(bounds: Partial<{ [Name in keyof typeof KEY_BOUNDS]: number }> = {}): PeerKeyCache {
   return createPeerKeys({
     store,
     transport: {
@@ -235,5 +234,38 @@ describe('nobody can make us hammer a server', () => {
     expect(asked).toHaveLength(5)
     await keys.keyFor('s0.example' as ServerName, 'ed25519:1')
     expect(asked).toHaveLength(6)
+  })
+})
+
+describe('what is stored', () => {
+  const other = 'other.example' as ServerName
+
+  test('L-18 is of servers that are in memory: who makes up servers fills neither', async () => {
+    keys = theKeys({ serversMax: 1 })
+    answers.set(REMOTE, published(aKey('1')))
+    answers.set(other, published(aKey('1'), { server: other }))
+    await keys.keyFor(REMOTE, 'ed25519:1')
+    await background.idle()
+    expect(await store.serverKeys(REMOTE)).toHaveLength(1)
+    await keys.keyFor(other, 'ed25519:1')
+    await background.idle()
+    expect(await store.serverKeys(REMOTE)).toEqual([])
+    expect(await store.serverKeys(other)).toHaveLength(1)
+    // Another look takes nothing away.
+    await keys.keyFor(other, 'ed25519:1')
+    await background.idle()
+    expect(await store.serverKeys(other)).toHaveLength(1)
+  })
+
+  test('and at a start only what would still be believed stays', async () => {
+    answers.set(REMOTE, published(aKey('1'), { validMs: HOUR }))
+    answers.set(other, published(aKey('1'), { server: other, validMs: 3 * HOUR }))
+    await keys.keyFor(REMOTE, 'ed25519:1')
+    await keys.keyFor(other, 'ed25519:1')
+    await background.idle()
+    await clock.advance(2 * HOUR)
+    keys.begin()
+    await background.idle()
+    expect([await store.serverKeys(REMOTE), (await store.serverKeys(other)).length]).toEqual([[], 1])
   })
 })

@@ -12,7 +12,7 @@ import type { PeerKeys } from './server-auth.ts'
 import type { Transport } from './transport.ts'
 
 export interface PeerKeysDeps {
-  readonly store: Pick<Store, 'serverKeys' | 'commit'>
+  readonly store: Pick<Store, 'serverKeys' | 'dropServerKeys' | 'commit'>
   readonly transport: Pick<Transport, 'unsignedGet'>
   readonly clock: Clock
   readonly background: Background
@@ -35,15 +35,21 @@ interface Known {
 const PATH = '/_matrix/key/v2/server'
 const OK = 200
 
-export function createPeerKeys(deps: PeerKeysDeps): PeerKeys {
+export interface PeerKeyCache extends PeerKeys {
+  /** At start: what the last run left and nobody would believe is dropped. */
+  begin(): void
+}
+
+export function createPeerKeys(deps: PeerKeysDeps): PeerKeyCache {
   return new CachedPeerKeys(deps)
 }
 
 /**
  * Keys of other servers (PRESENCE-SPEC §5.2): in memory, else in the store, else asked for. Anybody can name any server and any key,
- * so no server is asked more often than the bounds say, and those that never answer hold up only each other.
+ * so no server is asked more often than the bounds say, and those that never answer hold up only each other. Who has no place in
+ * memory any more has none in the store either.
  */
-class CachedPeerKeys implements PeerKeys {
+class CachedPeerKeys implements PeerKeyCache {
   readonly #deps: PeerKeysDeps
   readonly #known: LRUCache<ServerName, Known>
   /** Fetches that run, one a server. */
@@ -53,11 +59,25 @@ class CachedPeerKeys implements PeerKeys {
   constructor(deps: PeerKeysDeps) {
     const { serversMax, knownParallelMax, strangersParallelMax, waitingMax } = deps.bounds
     this.#deps = deps
-    this.#known = new LRUCache({ maxSize: serversMax, sizeCalculation: () => 1 })
+    this.#known = new LRUCache({
+      maxSize: serversMax,
+      sizeCalculation: () => 1,
+      dispose: ({ keys }, server, reason) => {
+        if (reason === 'evict' && keys.size > 0) this.#replaceRows(server, [])
+      },
+    })
     this.#lanes = {
       known: new Gate({ parallelMax: knownParallelMax, waitingMax }),
       strangers: new Gate({ parallelMax: strangersParallelMax, waitingMax }),
     }
+  }
+
+  begin(): void {
+    const { store, clock, background, log } = this.#deps
+    background.run(
+      () => store.dropServerKeys(clock.now()),
+      (err) => log.error({ err }, 'old keys of other servers could not be forgotten'),
+    )
   }
 
   async keyFor(server: ServerName, keyId: string): Promise<VerifyKey | null> {
@@ -110,7 +130,7 @@ class CachedPeerKeys implements PeerKeys {
     const rows = said.keys.map(({ keyId, publicKey, expiredTs }) => {
       return { serverName, keyId, key: publicKey, validUntilTs, expiredTs, fetchedTs: now }
     })
-    this.#persist(serverName, rows)
+    this.#replaceRows(serverName, rows)
     return this.#remember(serverName, {
       keys: current(rows),
       againTs: now + bounds.askedAgainMs,
@@ -124,7 +144,7 @@ class CachedPeerKeys implements PeerKeys {
   }
 
   /** All that the server has now: what it left out it has no more. Nobody waits: it can be asked again. */
-  #persist(serverName: ServerName, rows: readonly Row<'serverKeys'>[]): void {
+  #replaceRows(serverName: ServerName, rows: readonly Row<'serverKeys'>[]): void {
     const { store, background, log } = this.#deps
     const writes = rows.map((row): Write => ({ put: 'serverKeys', row }))
     background.run(

@@ -323,6 +323,8 @@ export interface Store {
   /** What waits for one server, the oldest first, at most `limit`. */
   listOutbox(serverName: ServerName, limit: number): Promise<Row<'listOutbox'>[]>
   serverKeys(serverName: ServerName): Promise<Row<'serverKeys'>[]>
+  /** Removes keys that are believed no longer at `now`; like `dropTransactions` a condition and not a row. */
+  dropServerKeys(now: number): Promise<void>
   inboundTransaction(origin: ServerName, txnId: string): Promise<Row<'inboundTransactions'> | null>
   /** Removes answers stored before; like `dropTransactions` a condition and not a row. */
   dropInboundTransactions(before: number): Promise<void>

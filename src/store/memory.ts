@@ -259,6 +259,7 @@ function federationReads(
   | 'listOutboxEntry'
   | 'listOutbox'
   | 'serverKeys'
+  | 'dropServerKeys'
   | 'inboundTransaction'
   | 'dropInboundTransactions'
 > {
@@ -280,6 +281,10 @@ function federationReads(
     },
     async serverKeys(serverName) {
       return open().serverKeys.group(['serverName'], [serverName])
+    },
+    async dropServerKeys(now) {
+      const { serverKeys } = open()
+      for (const row of serverKeys.where(({ validUntilTs }) => validUntilTs < now)) serverKeys.remove(row)
     },
     async inboundTransaction(origin, txnId) {
       return open().inboundTransactions.get(origin, txnId)

@@ -617,6 +617,12 @@ function federation(): void {
     expect(await store.inboundTransaction(PEER, '2')).toBeNull()
   })
 
+  test('keys that are believed no longer are dropped, those of the moment are not', async () => {
+    await store.commit([put('serverKeys'), put('serverKeys', { keyId: 'ed25519:a_2', validUntilTs: 6 })])
+    await store.dropServerKeys(6)
+    expect((await store.serverKeys(PEER)).map(({ keyId }) => keyId)).toEqual(['ed25519:a_2'])
+  })
+
   test('old transactions are dropped, those of the moment are not', async () => {
     await store.commit([put('inboundTransactions'), put('inboundTransactions', { txnId: '2', ts: 6 })])
     await store.dropInboundTransactions(6)

@@ -71,6 +71,10 @@ function createStore(options: {
       requireOpen()
       await queue.add([writer.dropTransactions(createdBefore)], 0)
     },
+    async dropServerKeys(now) {
+      requireOpen()
+      await queue.add([writer.dropServerKeys(now)], 0)
+    },
     async dropInboundTransactions(before) {
       requireOpen()
       await queue.add([writer.dropInboundTransactions(before)], 0)

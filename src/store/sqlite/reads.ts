@@ -14,7 +14,7 @@ interface Source {
 /** The port's reads; each is one prepared statement, and one of many keys runs it once for each key. */
 export type Reads = Omit<
   Store,
-  'commit' | 'close' | 'lastPosition' | 'dropTransactions' | 'dropInboundTransactions'
+  'commit' | 'close' | 'lastPosition' | 'dropTransactions' | 'dropServerKeys' | 'dropInboundTransactions'
 >
 
 export function createReads(source: Source): Reads {

@@ -19,6 +19,7 @@ export class Writer {
   readonly #drops = new Map<string, Command>()
   readonly #dropTransactions: Command
   readonly #dropInbound: Command
+  readonly #dropServerKeys: Command
 
   constructor(db: DatabaseSync, text: Kysely<Tables>) {
     this.#db = db
@@ -26,6 +27,9 @@ export class Writer {
     for (const name of Object.keys(COLUMNS) as TableName[]) this.#puts.set(name, this.#makePut(name))
     this.#dropTransactions = command(db, 1, (createdBefore: Argument) =>
       this.#text.deleteFrom('transactions').where('createdTs', '<', createdBefore),
+    )
+    this.#dropServerKeys = command(db, 1, (now: Argument) =>
+      this.#text.deleteFrom('serverKeys').where('validUntilTs', '<', now),
     )
     this.#dropInbound = command(db, 1, (before: Argument) =>
       this.#text.deleteFrom('inboundTransactions').where('ts', '<', before),
@@ -45,6 +49,10 @@ export class Writer {
 
   dropTransactions(createdBefore: number): Step {
     return () => this.#dropTransactions(createdBefore)
+  }
+
+  dropServerKeys(now: number): Step {
+    return () => this.#dropServerKeys(now)
   }
 
   dropInboundTransactions(before: number): Step {
