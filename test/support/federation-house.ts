@@ -172,8 +172,9 @@ export class FederationHouse {
     const sides = (await this.sides(observer, observed)).join(' ')
     expect(AGREEMENT, `${observer.userId} → ${observed.userId}: ${sides}`).toContain(sides)
     if (expected !== undefined) expect(sides).toBe(expected)
-    for (const server of this.servers.values())
-      expect(await server.store.listOutboxServers(), `outbox of ${server.name}`).toEqual([])
+    for (const { name, store } of this.servers.values())
+      for (const other of await store.listOutboxServers())
+        expect(await store.listOutbox(other, 10), `outbox of ${name} at ${this.#elapsedMs}`).toEqual([])
   }
 
   /** From invite to accept, delivered. */
@@ -193,13 +194,15 @@ export class FederationHouse {
   }
 
   /** The same at a commit to come; `kills` makes it complete. */
-  diesAt(name: string, death: Death): { readonly isDead: boolean } {
+  diesAt(name: string, death: Death): { readonly isDead: boolean; spare(): void } {
     const dead = this.#dead
-    this.server(name).dies(death, () => this.#declareDead(name))
+    const server = this.server(name)
+    server.dies(death, () => this.#declareDead(name))
     return {
       get isDead() {
         return dead.has(name)
       },
+      spare: () => server.dies(null, () => {}),
     }
   }
 

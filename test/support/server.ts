@@ -89,8 +89,11 @@ export interface TestServer {
   /** The first half of `restarts`, for what clients do meanwhile; a browser finds it again at the same address. */
   stops(end?: Restart['end']): Promise<void>
   starts(): Promise<void>
-  /** From that commit on nothing reaches the store any more; `onDeath` is called in the same turn. It is still to be stopped. */
-  dies(death: Death, onDeath: () => void): void
+  /**
+   * From that commit on nothing reaches the store any more; `onDeath` is called in the same turn. It is still to be stopped. Null:
+   * it lives on after all.
+   */
+  dies(death: Death | null, onDeath: () => void): void
   /** `restarts` with an unclean end. */
   crashes(): Promise<void>
   close(): Promise<void>
@@ -254,7 +257,7 @@ class LocalServer implements TestServer {
     await this.#stop()
   }
 
-  dies(death: Death, onDeath: () => void): void {
+  dies(death: Death | null, onDeath: () => void): void {
     this.#store?.cutAt(death, onDeath)
   }
 
@@ -338,7 +341,7 @@ interface CuttableStore {
   readonly store: Store
   /** From here on commits reach nothing, as after a kill. */
   cut(): void
-  cutAt(death: Death, onDeath: () => void): void
+  cutAt(death: Death | null, onDeath: () => void): void
 }
 
 function cuttable(inner: Store, writes: { commits: number; rows: number }): CuttableStore {
@@ -365,7 +368,9 @@ function cuttable(inner: Store, writes: { commits: number; rows: number }): Cutt
   return {
     store,
     cut: () => void (isCut = true),
-    cutAt: ({ atCommit, when }, onDeath) => void (planned = { left: atCommit, when, onDeath }),
+    cutAt: (death, onDeath) => {
+      planned = death === null ? null : { left: death.atCommit, when: death.when, onDeath }
+    },
   }
 }
 
