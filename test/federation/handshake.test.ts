@@ -374,6 +374,8 @@ describe('seeing each other', () => {
   })
 
   test('a change wakes a client that waits at the other server, at once', async () => {
+    // Having come back is said, too, and a change right behind it would be gathered.
+    await house.advance(BATCH)
     const poll = alice.polls(OFF)
     await house.server(HOME).parked(1)
     await bob.sets('online', 'now')
