@@ -25,12 +25,10 @@ export class Peer {
   readonly key = new SigningKey({ version: 'bench', seed: randomBytes(32) })
   /** PEM: what the server must trust to believe it. */
   readonly authority: string
-  /** Pushes that it was told, and in how many transactions. */
+  /** Pushes that it was told. */
   pushes = 0
-  transactions = 0
-  /** Bodies of the transactions, while they are kept. */
-  readonly kept: string[] = []
-  keeps = false
+  /** The transactions that it was told them in; whoever measures takes them out. */
+  readonly bodies: string[] = []
   readonly #host: TlsHost
   #awaited: { readonly pushes: number; readonly resolve: () => void } | null = null
   #signed = 0
@@ -90,8 +88,7 @@ export class Peer {
   #answer({ method, body }: Received): Answered {
     if (method !== 'PUT') return json(this.#keyObject())
     const text = body.toString()
-    if (this.keeps) this.kept.push(text)
-    this.transactions += 1
+    this.bodies.push(text)
     const { edus = [] } = JSON.parse(text) as { edus?: { content: { push?: unknown[] } }[] }
     for (const { content } of edus) this.pushes += content.push?.length ?? 0
     this.#check()

@@ -1,4 +1,3 @@
-import { canonicalJson } from '../matrix/canonical-json.ts'
 import { listEduBody, presenceEduBody, pushBody, type EduEnds, type PeerWords } from '../matrix/edu-bodies.ts'
 import { EDU_BYTES_MAX, EDUS_MAX, PUSH_MAX, type PresencePush } from '../matrix/edu.ts'
 import type { UserId } from '../matrix/ids.ts'
@@ -121,6 +120,7 @@ function takeWhile<T>(from: T[], holds: (element: T, count: number) => boolean):
   return from.splice(0, end === -1 ? from.length : end)
 }
 
+/** Of the canonical form: the order of keys is no matter of length. */
 function bytesOf(json: JsonObject | string): number {
-  return Buffer.byteLength(canonicalJson(json))
+  return Buffer.byteLength(JSON.stringify(json))
 }

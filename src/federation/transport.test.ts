@@ -99,7 +99,7 @@ describe('a signed request', () => {
       uri: '/_matrix/federation/v1/send/1?a=%40b&c',
       headers: { host: REMOTE, 'content-type': 'application/json', 'user-agent': 'Adsum/test' },
     })
-    expect(request?.body.toString()).toBe('{"a":{},"b":[1,"é"]}')
+    expect(request?.body.toString()).toBe('{"b":[1,"é"],"a":{}}')
     const claim = parseXMatrix(String(request?.headers['authorization']))
     expect(claim).toMatchObject({ origin: HOME, destination: REMOTE, keyId: 'ed25519:a_1' })
     const signed = {

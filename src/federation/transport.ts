@@ -1,6 +1,5 @@
 import type { Clock, Millis } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
-import { canonicalJson } from '../matrix/canonical-json.ts'
 import type { ServerName } from '../matrix/ids.ts'
 import { isJsonObject, own, type JsonObject } from '../matrix/json.ts'
 import type { SigningKey } from '../matrix/signing.ts'
@@ -33,7 +32,7 @@ export type Outcome =
 
 /** Requests to other servers. They do not reject, follow no redirects, and end within `federation.request_timeout`. */
 export interface Transport {
-  /** The content is sent in its canonical form, so the same content is the same bytes (P-155, P-162). */
+  /** What is signed is the canonical form of the content (P-155); what is sent is the same at every repeat (P-162). */
   signedRequest(request: SignedRequest): Promise<Outcome>
   unsignedGet(
     destination: ServerName,
@@ -93,7 +92,7 @@ class HttpsTransport implements Transport {
         authorization: signRequest(signed, signingKey),
         ...(content !== null && { 'content-type': 'application/json' }),
       },
-      body: content === null ? null : canonicalJson(content),
+      body: content === null ? null : JSON.stringify(content),
     })
   }
 

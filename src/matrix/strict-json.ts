@@ -60,7 +60,6 @@ function checkSyntax(text: string): void {
   }
 }
 
-const SPACE = /[ \t\n\r]*/y
 /** Everything from the blank on, but `"` and the backslash. */
 const PLAIN = /[ !#-[\]-\uffff]*/y
 const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y
@@ -94,13 +93,13 @@ class Parser {
 
   document(): Json {
     const value = this.#value(0)
-    this.#take(SPACE)
+    this.#skipSpace()
     if (this.#at < this.#text.length) throw this.#unexpected()
     return value
   }
 
   #value(level: number): Json {
-    this.#take(SPACE)
+    this.#skipSpace()
     const first = this.#text[this.#at]
     if (first === '"') return this.#string()
     if (first === '{') return this.#object(level + 1)
@@ -114,7 +113,7 @@ class Parser {
     const object: JsonObject = {}
     if (this.#skip('}')) return object
     do {
-      this.#take(SPACE)
+      this.#skipSpace()
       const start = this.#at
       const key = this.#string()
       if (Object.hasOwn(object, key)) throw new StrictJsonError('value', 'Duplicate key', start)
@@ -185,14 +184,18 @@ class Parser {
 
   /** The text that `pattern` matches here, stepped over; `''` if it matches nothing. */
   #take(pattern: RegExp): string {
-    pattern.lastIndex = this.#at
-    const token = pattern.exec(this.#text)?.[0] ?? ''
-    this.#at += token.length
-    return token
+    const start = this.#at
+    pattern.lastIndex = start
+    if (pattern.test(this.#text)) this.#at = pattern.lastIndex
+    return this.#text.slice(start, this.#at)
+  }
+
+  #skipSpace(): void {
+    while (isSpace(this.#text.charCodeAt(this.#at))) this.#at += 1
   }
 
   #skip(sign: string): boolean {
-    this.#take(SPACE)
+    this.#skipSpace()
     if (this.#text[this.#at] !== sign) return false
     this.#at += 1
     return true
@@ -202,6 +205,10 @@ class Parser {
     const message = this.#at < this.#text.length ? 'Unexpected character' : 'Unexpected end'
     return new StrictJsonError('syntax', message, this.#at)
   }
+}
+
+function isSpace(unit: number): boolean {
+  return unit === 0x20 || unit === 0x0a || unit === 0x0d || unit === 0x09
 }
 
 function isCanonical(value: number): boolean {

@@ -132,9 +132,9 @@ class Presence implements FederatedPresence {
 
   #pushOf(userId: UserId, createdTs: ReadonlyMap<UserId, Millis>): PresencePush {
     const { clock, loop } = this.#deps
-    const { state, statusMsg, currentlyActive } = loop.published(userId)
-    const lastActiveTs = this.#lastActiveTs(userId, createdTs) ?? clock.now()
-    const lastActiveAgoMs = Math.max(0, Math.floor(clock.now() - lastActiveTs))
+    const { state, statusMsg, currentlyActive, lastActiveTs } = loop.published(userId)
+    const activeTs = lastActiveTs ?? createdTs.get(userId) ?? clock.now()
+    const lastActiveAgoMs = Math.max(0, Math.floor(clock.now() - activeTs))
     return {
       userId,
       state,

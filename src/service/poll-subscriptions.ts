@@ -76,9 +76,9 @@ class Subscriptions implements PollSubscriptions {
   ask(server: ServerName, userId: UserId, wanted: boolean): boolean {
     const asked = this.#servers.get(server)?.get(userId)
     const value = wanted ? 1 : 0
+    if (asked === value) return false
     if (asked === undefined && this.#size >= this.#deps.subscriptionsMax) return false
     this.#deps.loop.polled(server, userId, wanted)
-    if (asked === value) return false
     this.#set(server, userId, value)
     this.#write({ put: 'polls', row: { serverName: server, userId, wanted: value } }, server, userId)
     return true
