@@ -75,7 +75,12 @@ export class FaultyLink {
 
   /** Is something on its way that will arrive without anybody's doing? */
   get isBusy(): boolean {
-    return this.#open > this.#held.size || this.#running.greeting > 0
+    return this.#open > this.#held.size
+  }
+
+  /** Is a connection being made? */
+  get isGreeting(): boolean {
+    return this.#running.greeting > 0
   }
 
   get held(): number {

@@ -36,10 +36,12 @@ export type Sides = readonly [entry: string, grant: string]
 /** What a pair may look like when everything was delivered (PRESENCE-SPEC §5.5). */
 const AGREEMENT = new Set(['absent absent', 'absent ignored', 'pending pending', 'accepted granted'])
 
-/** Ten real seconds of a slow machine, in turns: whatever takes longer hangs. */
-const TURNS_MAX = 2_000_000
+/** Whatever takes more turns of the event loop hangs. */
+const TURNS_MAX = 500_000
 const CALM_TURNS = 40
-const CALM_TURNS_HELD = 150
+/** Where something is held, nobody knows who waits for that and who is about to go on. */
+const CALM_TURNS_HELD = 300
+const STOP_STEP_MS = 1_000
 
 export async function openFederation(options: HouseOptions = {}): Promise<FederationHouse> {
   const house = new FederationHouse(options)
@@ -220,7 +222,7 @@ export class FederationHouse {
   async restarts(name: string, { end = 'clean', config }: Restart = {}): Promise<void> {
     if (end === 'unclean') this.#declareDead(name)
     this.#goes(name)
-    await this.server(name).restarts({ end, ...(config && { config }) })
+    await this.#passes(this.server(name).restarts({ end, ...(config && { config }) }))
     await this.#returns(name)
   }
 
@@ -297,9 +299,22 @@ export class FederationHouse {
 
   async #stop(name: string, end: 'clean' | 'unclean'): Promise<void> {
     this.#goes(name)
-    await this.server(name).stops(end)
+    await this.#passes(this.server(name).stops(end))
     this.#stopped.add(name)
     await this.quiet()
+  }
+
+  /** A server that stops waits a little for what is under way; while something is held, that takes time. */
+  async #passes(work: Promise<void>): Promise<void> {
+    let isOver = false
+    const over = work.finally(() => (isOver = true))
+    while (!isOver && this.#isHeld()) {
+      await settle(100)
+      if (isOver) break
+      this.#elapsedMs += STOP_STEP_MS
+      for (const clock of this.#clocks.values()) await clock.advance(STOP_STEP_MS)
+    }
+    await over
   }
 
   #untilNextTimer(): number {
@@ -322,10 +337,11 @@ export class FederationHouse {
   }
 
   #isBusy(): boolean {
-    for (const link of this.links.values()) if (link.isBusy) return true
-    for (const peer of this.hostile.values()) if (peer.isBusy) return true
-    // A request that waits for something held is as quiet as it gets.
+    const roads = [...this.links.values(), ...this.hostile.values()]
+    if (roads.some(({ isGreeting }) => isGreeting)) return true
+    // A request that waits for something held, here or elsewhere, is as quiet as it gets.
     if (this.#isHeld()) return false
+    if (roads.some(({ isBusy }) => isBusy)) return true
     for (const [name, server] of this.servers) {
       if (this.#stopped.has(name)) continue
       if (server.inFlight > server.waiting || server.waiting < this.#polling(name)) return true

@@ -37,22 +37,26 @@ export const STEPS = {
   },
 } as const satisfies Record<string, Step>
 
-/** What people do, one after the other, and how it has to end. */
+/** What people do, one after the other, and how it may end: an invite that overtakes the withdraw before it takes its place. */
 export interface Script {
   readonly name: string
   readonly steps: readonly Step[]
-  readonly ends: string
+  readonly ends: readonly string[]
 }
 
 const { invite, drop, accept, deny, ignore, revoke } = STEPS
 
 export const SCRIPTS: readonly Script[] = [
-  { name: 'invite, accept', steps: [invite, accept], ends: 'accepted granted' },
-  { name: 'invite, deny', steps: [invite, deny], ends: 'absent absent' },
-  { name: 'invite, deny for ever', steps: [invite, ignore], ends: 'absent ignored' },
-  { name: 'invite, withdraw', steps: [invite, drop], ends: 'absent absent' },
-  { name: 'invite, accept, revoke', steps: [invite, accept, revoke], ends: 'absent absent' },
-  { name: 'invite, accept, drop, invite', steps: [invite, accept, drop, invite], ends: 'pending pending' },
+  { name: 'invite, accept', steps: [invite, accept], ends: ['accepted granted'] },
+  { name: 'invite, deny', steps: [invite, deny], ends: ['absent absent'] },
+  { name: 'invite, deny for ever', steps: [invite, ignore], ends: ['absent ignored'] },
+  { name: 'invite, withdraw', steps: [invite, drop], ends: ['absent absent'] },
+  { name: 'invite, accept, revoke', steps: [invite, accept, revoke], ends: ['absent absent'] },
+  {
+    name: 'invite, accept, drop, invite',
+    steps: [invite, accept, drop, invite],
+    ends: ['pending pending', 'accepted granted'],
+  },
 ]
 
 let pairs = 0

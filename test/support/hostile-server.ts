@@ -108,7 +108,12 @@ export class HostileServer {
   }
 
   get isBusy(): boolean {
-    return this.#open > this.#held.size || this.#running.greeting > 0
+    return this.#open > this.#held.size
+  }
+
+  /** Is a connection being made? */
+  get isGreeting(): boolean {
+    return this.#running.greeting > 0
   }
 
   get held(): number {
