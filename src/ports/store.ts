@@ -319,6 +319,8 @@ export interface Store {
   /** Servers for which something waits. */
   listOutboxServers(): Promise<ServerName[]>
   /** What waits of one pair. */
+  /** What waits of one observer's pairs, for whichever servers. */
+  listOutboxOf(observer: UserId): Promise<Row<'listOutbox'>[]>
   listOutboxEntry(observer: UserId, observed: UserId): Promise<Row<'listOutbox'> | null>
   /** What waits for one server, the oldest first, at most `limit`. */
   listOutbox(serverName: ServerName, limit: number): Promise<Row<'listOutbox'>[]>

@@ -6,6 +6,7 @@ import type { InvitePolicy } from '../matrix/presence-list.ts'
 import type { WaitingListEdu } from '../ports/edus.ts'
 import { createMemoryStore } from '../store/memory.ts'
 import { ORIGIN_INVITES_PER_USER_MAX } from './grant-counts.ts'
+import { LIST_CHANGE_MAX, LIST_MAX } from './presence-list.ts'
 
 const REMOTE = 'remote' as ServerName
 const EVERYTHING = 10_000
@@ -69,6 +70,21 @@ describe('an invite to another server', () => {
     await drop(house, ALICE, ZOE)
     await invite(house, ALICE, BOB)
     expect(await stateOf(house, ALICE, BOB)).toBe('pending')
+  })
+
+  test('L-18 takes a place in the list until their server has heard that it was dropped', async () => {
+    const house = await openListHouse()
+    const others = Array.from({ length: LIST_MAX }, (_, i) => `@u${i}:${REMOTE}` as UserId)
+    for (let at = 0; at < others.length; at += LIST_CHANGE_MAX)
+      await invite(house, ALICE, ...others.slice(at, at + LIST_CHANGE_MAX))
+    await drop(house, ALICE, others[0] as UserId)
+    await expect(invite(house, ALICE, ZOE)).rejects.toMatchObject({ status: 400 })
+    // Who was dropped may be asked anew, and others when it was heard.
+    await invite(house, ALICE, others[0] as UserId)
+    await drop(house, ALICE, others[0] as UserId)
+    await house.outbox.listEdusSent((await waiting(house)).filter(({ kind }) => kind === 'withdraw'))
+    await invite(house, ALICE, ZOE)
+    expect(await stateOf(house, ALICE, ZOE)).toBe('pending')
   })
 
   test('P-053 P-194 is accepted when their server says so; from then on they are in sight', async () => {

@@ -66,7 +66,8 @@ export interface PresenceLists {
 }
 
 export interface PresenceListsDeps {
-  readonly store: PairStore & Pick<Store, 'commit' | 'presenceEntries' | 'presenceGrants' | 'invitePolicy'>
+  readonly store: PairStore &
+    Pick<Store, 'commit' | 'presenceEntries' | 'presenceGrants' | 'invitePolicy' | 'listOutboxOf'>
   readonly stream: Pick<Stream, 'commit'>
   readonly clock: Pick<Clock, 'now'>
   readonly serverName: ServerName
@@ -253,9 +254,12 @@ class StoredLists implements PresenceLists {
     dropped: ReadonlySet<UserId>,
   ): Promise<void> {
     if (invited.size === 0) return
-    const entries = await this.#deps.store.presenceEntries(userId)
+    const { store } = this.#deps
+    const entries = await store.presenceEntries(userId)
     const left = entries.map(({ observed }) => observed).filter((observed) => !dropped.has(observed))
-    if (new Set([...left, ...invited]).size > LIST_MAX)
+    // Whose server has not heard yet that they were dropped takes a place all the same: that is the bound of the outbox.
+    const waiting = (await store.listOutboxOf(userId)).map(({ observed }) => observed)
+    if (new Set([...left, ...waiting, ...invited]).size > LIST_MAX)
       throw refuse.invalidParam(`A presence list has at most ${LIST_MAX} entries`)
   }
 

@@ -63,7 +63,7 @@ function createTables() {
     presenceGrants: new MemoryTable('presenceGrants', [['observed', 'state'], ['state'], ['observed']]),
     presenceListNews: new MemoryTable('presenceListNews', [['userId']]),
     invitePolicies: new MemoryTable('invitePolicies', []),
-    listOutbox: new MemoryTable('listOutbox', [['serverName']]),
+    listOutbox: new MemoryTable('listOutbox', [['serverName'], ['observer']]),
     listPeers: new MemoryTable('listPeers', []),
     polls: new MemoryTable('polls', [['serverName']]),
     destinations: new MemoryTable('destinations', []),
@@ -256,6 +256,7 @@ function federationReads(
 ): Pick<
   Store,
   | 'listOutboxServers'
+  | 'listOutboxOf'
   | 'listOutboxEntry'
   | 'listOutbox'
   | 'serverKeys'
@@ -272,6 +273,9 @@ function federationReads(
             .map(({ serverName }) => serverName),
         ),
       ]
+    },
+    async listOutboxOf(observer) {
+      return open().listOutbox.group(['observer'], [observer])
     },
     async listOutboxEntry(observer, observed) {
       return open().listOutbox.get(observer, observed)

@@ -112,6 +112,7 @@ function putsAndDrops(): void {
     expect(await store.presenceListNewsUntil(9, 9)).toEqual([])
     expect(await store.listOutboxServers()).toEqual([])
     expect(await store.listOutboxEntry(ALICE, BOB)).toBeNull()
+    expect(await store.listOutboxOf(ALICE)).toEqual([])
   })
 
   test('a row of every table comes back as it was put, as a plain object', async () => {
@@ -595,6 +596,7 @@ function federation(): void {
     expect(await store.listOutbox(PEER, 1)).toEqual([row('listOutbox', { observed: carol, pos: 2 })])
     expect(await store.listOutboxEntry(ALICE, carol)).toEqual(row('listOutbox', { observed: carol, pos: 2 }))
     expect(await store.listOutboxEntry(carol, ALICE)).toBeNull()
+    expect((await store.listOutboxOf(ALICE)).map(({ pos }) => pos).toSorted()).toEqual([2, 3])
     await store.commit([put('listOutbox', { observed: carol, kind: 'withdraw', pos: 4 })])
     expect((await store.listOutbox(PEER, 9)).map(({ kind, pos }) => [kind, pos])).toEqual([
       ['invite', 3],

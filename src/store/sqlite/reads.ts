@@ -202,6 +202,7 @@ function federationReads({ db, text }: Source) {
     waiting.where('observer', '=', observer).where('observed', '=', observed),
   )
   const servers = query(db, () => text.selectFrom('listOutbox').select('serverName').distinct())
+  const outboxOf = query(db, (observer: UserId) => waiting.where('observer', '=', observer))
   const keys = query(db, (serverName: ServerName) =>
     text.selectFrom('serverKeys').select(columnsOf('serverKeys')).where('serverName', '=', serverName),
   )
@@ -214,6 +215,7 @@ function federationReads({ db, text }: Source) {
   )
   return {
     listOutboxServers: async () => servers().map(({ serverName }) => serverName),
+    listOutboxOf: async (observer) => outboxOf(observer),
     listOutboxEntry: async (observer, observed) => waitingOf(observer, observed)[0] ?? null,
     listOutbox: async (serverName, limit) => outbox(serverName, limit),
     serverKeys: async (serverName) => keys(serverName),
