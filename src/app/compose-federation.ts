@@ -12,6 +12,7 @@ import {
 import { systemDns } from '../federation/dns.ts'
 import { createInbound, type Inbound } from '../federation/inbound.ts'
 import { createPeerKeys } from '../federation/keys.ts'
+import type { ObserveFederation } from '../federation/observe.ts'
 import { createOutbound } from '../federation/outbound.ts'
 import { createOwnKeys } from '../federation/own-keys.ts'
 import { createQueryProfile } from '../federation/queries.ts'
@@ -46,6 +47,7 @@ export interface FederationDeps {
   readonly limits: RateLimits<LimitName>
   /** What is to be said, and who hears what others say; asked for from `begin` on. */
   readonly edus: Edus
+  readonly observe: ObserveFederation
 }
 
 /** The road to other servers and from them. Without `federation.enabled` it is there and leads nowhere. */
@@ -54,6 +56,8 @@ export interface Federation {
   readonly queryProfile: QueryProfile
   /** Who verifies the requests of servers; null: there are no routes for them. */
   readonly servers: ServerAuth | null
+  /** Servers for which something waits or is remembered; those of them that failed. */
+  readonly counts: { readonly size: number; readonly failing: number }
   routes(deps: { readonly profiles: Profiles }): Route[]
   /** Said when the server listens. */
   begin(): Promise<void>
@@ -69,13 +73,14 @@ const NO_ROAD: Federation = {
   destinations: silentDestinations,
   queryProfile: async () => null,
   servers: null,
+  counts: { size: 0, failing: 0 },
   routes: () => [],
   begin: async () => {},
   close: async () => {},
 }
 
 function openRoad(deps: FederationDeps): Federation {
-  const { config, store, clock, log, limits, edus, signingKey } = deps
+  const { config, store, clock, log, limits, edus, signingKey, observe } = deps
   const { serverName, presence, federation } = config
   const background = new Background()
   const transport = openTransport(deps)
@@ -95,6 +100,7 @@ function openRoad(deps: FederationDeps): Federation {
     store,
     clock,
     log,
+    observe,
     sinks: edus,
     limits,
     statusMsgBytesMax: presence.statusMsgBytesMax,
@@ -103,7 +109,8 @@ function openRoad(deps: FederationDeps): Federation {
   return {
     destinations: outbound,
     queryProfile: createQueryProfile({ transport, outbound }),
-    servers: createServerAuth({ serverName, keys, sinks: edus }),
+    servers: createServerAuth({ serverName, keys, sinks: edus, observe }),
+    counts: outbound,
     routes: ({ profiles }) =>
       federationRoutes({
         config,

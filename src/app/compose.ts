@@ -84,8 +84,20 @@ export interface Composition {
 
 export async function compose(deps: ComposeDeps): Promise<Composition> {
   const limits = limitsOf(deps.config, deps.clock)
-  const federation = composeFederation({ ...deps, limits, edus: joinEdus(() => services) })
-  const core = await composePresence({
+  const metrics = createMetrics({
+    parked: () => core.wakeups.parked,
+    inFlight: () => http.inFlight,
+    destinations: () => federation.counts.size,
+    destinationsFailing: () => federation.counts.failing,
+    remoteUsers: () => core.loop.remoteUsers,
+  })
+  const federation: Federation = composeFederation({
+    ...deps,
+    limits,
+    edus: joinEdus(() => services),
+    observe: metrics.observeFederation,
+  })
+  const core: PresenceCore = await composePresence({
     ...deps,
     destinations: audibleDestinations(deps.config, federation.destinations),
     onSighted: (userId) => services.neighbours.presence.onSighted(userId),
@@ -100,7 +112,6 @@ export async function compose(deps: ComposeDeps): Promise<Composition> {
     onDeactivate: (userId) => services.lists.end(userId),
   })
   const services: Services = await composeServices(deps, core, homeserver, { limits, stream, federation })
-  const metrics = createMetrics({ parked: () => core.wakeups.parked, inFlight: () => http.inFlight })
   const routes = [
     ...clientRoutes(deps, homeserver, services),
     ...federation.routes(homeserver),

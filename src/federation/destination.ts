@@ -7,6 +7,7 @@ import type { EduSources, WaitingListEdu } from '../ports/edus.ts'
 import type { Log } from '../ports/log.ts'
 import { backOffMs, type BackOff } from './back-off.ts'
 import { Missed } from './missed.ts'
+import type { ObserveFederation } from './observe.ts'
 import { transactionOf, USERS_MAX, writeEdus, type OutgoingEdu, type Transaction } from './transaction.ts'
 import type { Outcome, Transport } from './transport.ts'
 import { Waiting, type Pace, type Taken } from './waiting.ts'
@@ -25,6 +26,7 @@ export interface DestinationDeps {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  readonly observe: ObserveFederation
   /** Does this server speak busy (option `presence.busy`)? */
   readonly busy: boolean
   readonly backOff: BackOff
@@ -46,6 +48,13 @@ export interface DestinationDeps {
 
 /** How a transaction ended. */
 type Verdict = 'delivered' | 'refused' | 'too-large' | 'failed'
+
+const OBSERVED = {
+  delivered: 'acknowledged',
+  refused: 'refused',
+  'too-large': 'refused',
+  failed: 'failed',
+} as const satisfies Record<Verdict, string>
 
 /**
  * What goes to one server (PRESENCE-SPEC §5.3, §5.9). At any moment one of:
@@ -248,6 +257,7 @@ export class Destination {
     const verdict = verdictOf(outcome)
     // Cut off by the end of the server: that says nothing of the other one.
     if (this.#isStopped && verdict !== 'delivered') return
+    this.#deps.observe({ kind: 'transaction sent', outcome: OBSERVED[verdict] })
     if (verdict === 'failed') return this.#failed(transaction, outcome)
     this.#release()
     this.#unsent.shift()

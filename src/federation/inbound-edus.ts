@@ -12,6 +12,7 @@ import type { ServerName } from '../matrix/ids.ts'
 import { isJsonObject, own, ownString, type Json } from '../matrix/json.ts'
 import type { EduSinks } from '../ports/edus.ts'
 import type { Log } from '../ports/log.ts'
+import type { ObserveFederation } from './observe.ts'
 
 /** The EDUs of a transaction. */
 export interface InboundEdus {
@@ -33,9 +34,10 @@ export function createInboundEdus(deps: {
   readonly serverName: ServerName
   readonly sinks: Pick<EduSinks, 'presence' | 'list'>
   readonly log: Pick<Log, 'debug' | 'error'>
+  readonly observe: ObserveFederation
   readonly statusMsgBytesMax: number
 }): InboundEdus {
-  const { serverName, sinks, log } = deps
+  const { serverName, sinks, log, observe } = deps
 
   const receivePresence = (origin: ServerName, content: Json | undefined): Outcome => {
     const { push, poll, unpoll, skipped } = decodePresenceEdu(content, origin, deps)
@@ -81,6 +83,7 @@ export function createInboundEdus(deps: {
       const faults: unknown[] = []
       for (const edu of edus) {
         const outcome = await receiveOne(origin, edu)
+        observe({ kind: 'edu received', type: knownType(edu), outcome: outcome.kind })
         if (outcome.kind === 'left out') reasons.set(outcome.reason, (reasons.get(outcome.reason) ?? 0) + 1)
         else if (outcome.kind === 'failed') faults.push(outcome.fault)
       }
@@ -88,6 +91,12 @@ export function createInboundEdus(deps: {
       if (faults.length > 0) throw faults[0]
     },
   }
+}
+
+/** Others may send any type. */
+function knownType(edu: Json): string {
+  const type = isJsonObject(edu) ? (ownString(edu, 'edu_type') ?? '') : ''
+  return type === PRESENCE_EDU_TYPE || listEduKind(type) !== null ? type : 'other'
 }
 
 type Outcome =

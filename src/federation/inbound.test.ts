@@ -54,6 +54,7 @@ function house(
       enabled: true,
       keysMax: 100,
     }),
+    observe: () => {},
     bounds: INBOUND_BOUNDS,
     ...BOUNDS,
     ...parts,
@@ -178,6 +179,33 @@ describe('what a transaction holds', () => {
     const old = { transaction_id: 't0', ts: 1, previous_ids: ['x'], prev_ids: 5, pdu_failures: 'none' }
     expect(await inbound.receive(remote, 't1', transaction([edu], old))).toEqual({ pdus: {} })
     expect(told).toEqual([['presence', remote, READ_PUSH]])
+  })
+
+  test('each EDU is counted once, by a type that is known here and by what became of it', async () => {
+    const counted: (readonly [type: string, outcome: string])[] = []
+    const { inbound } = house({
+      sinks: {
+        presence: () => {},
+        list: async (_, { kind }) => {
+          if (kind === 'withdraw') throw new Error('the disk is full')
+        },
+      },
+      observe: (event) => {
+        if (event.kind === 'edu received') counted.push([event.type, event.outcome])
+      },
+    })
+    const none = { user_id: '@bob:third.example', presence: 'online' }
+    const WITHDRAW = { ...INVITE, edu_type: 'dev.adsum.presence_lists.withdraw' }
+    const edus = [PUSH, presence({ push: [none] }), INVITE, WITHDRAW, { edu_type: 'm.x', content: {} }, null]
+    await expect(inbound.receive(remote, 't1', transaction(edus))).rejects.toThrow('the disk is full')
+    expect(counted).toEqual([
+      ['m.presence', 'taken'],
+      ['m.presence', 'left out'],
+      ['m.presence_invite', 'taken'],
+      ['dev.adsum.presence_lists.withdraw', 'failed'],
+      ['other', 'left out'],
+      ['other', 'left out'],
+    ])
   })
 
   test('P-161 neither PDUs nor EDUs have to be there', async () => {

@@ -10,6 +10,7 @@ import type { Log } from '../ports/log.ts'
 import type { Store, Write } from '../ports/store.ts'
 import { createInboundEdus, eduCost } from './inbound-edus.ts'
 import { refusePdus } from './inbound-pdus.ts'
+import type { ObserveFederation } from './observe.ts'
 import { RecentTransactions } from './recent-transactions.ts'
 
 /** Transactions of other servers (PRESENCE-SPEC §5.3). Who sends them was proven before. */
@@ -37,6 +38,7 @@ interface InboundDeps {
   readonly log: Pick<Log, 'debug' | 'error'>
   readonly sinks: Pick<EduSinks, 'presence' | 'list'>
   readonly limits: { take(name: 'federation', key: string, cost: number): void }
+  readonly observe: ObserveFederation
   readonly statusMsgBytesMax: number
   readonly bounds: {
     readonly waitingPerOriginMax: number

@@ -36,25 +36,32 @@ describe('a destination that fails', () => {
     expect(gaps.at(-1)).toBe(3_600_000)
   })
 
-  test.each<[string, Outcome, boolean]>([
-    ['no answer', failed, true],
-    ['500', status(500), true],
-    ['502', status(502), true],
-    ['429', status(429), true],
-    ['200', status(200), false],
-    ['400', status(400), false],
-    ['401', status(401), false],
-    ['404', status(404), false],
-  ])('P-202 %s is a failure: %s %s', async (_name, outcome, isFailure) => {
-    kit.peers.answer(REMOTE, () => outcome)
-    await kit.offers(REMOTE, 'alice', 'online')
-    expect(kit.outbound.isFailing(REMOTE)).toBe(isFailure)
-    expect(await kit.row(REMOTE)).toEqual(
-      isFailure
-        ? { serverName: REMOTE, failures: 1, retryTs: kit.clock.now() + RETRY.retryMinMs }
-        : undefined,
-    )
-  })
+  test.each<[string, Outcome, 'acknowledged' | 'refused' | 'failed']>([
+    ['no answer', failed, 'failed'],
+    ['500', status(500), 'failed'],
+    ['502', status(502), 'failed'],
+    ['429', status(429), 'failed'],
+    ['200', status(200), 'acknowledged'],
+    ['400', status(400), 'refused'],
+    ['401', status(401), 'refused'],
+    ['404', status(404), 'refused'],
+    ['413', status(413), 'refused'],
+  ])(
+    'P-202 after %s: %s it counts as %s, and only failures end in a back-off',
+    async (_, outcome, counted) => {
+      const isFailure = counted === 'failed'
+      kit.peers.answer(REMOTE, () => outcome)
+      await kit.offers(REMOTE, 'alice', 'online')
+      expect(kit.observed).toEqual([{ kind: 'transaction sent', outcome: counted }])
+      expect([kit.outbound.size, kit.outbound.failing]).toEqual([1, isFailure ? 1 : 0])
+      expect(kit.outbound.isFailing(REMOTE)).toBe(isFailure)
+      expect(await kit.row(REMOTE)).toEqual(
+        isFailure
+          ? { serverName: REMOTE, failures: 1, retryTs: kit.clock.now() + RETRY.retryMinMs }
+          : undefined,
+      )
+    },
+  )
 
   test('P-202 Retry-After makes the wait longer, not shorter, and not endless', async () => {
     const gapAfter = async (retryAfterMs: number): Promise<number> => {

@@ -11,6 +11,7 @@ import type { BackOff } from './back-off.ts'
 import type { OutboundBounds } from './bounds.ts'
 import { Destination, type DestinationDeps, type Failing } from './destination.ts'
 import { Gate } from './gate.ts'
+import type { ObserveFederation } from './observe.ts'
 import type { Transport } from './transport.ts'
 
 export interface OutboundDeps {
@@ -21,6 +22,7 @@ export interface OutboundDeps {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  readonly observe: ObserveFederation
   /** Does this server speak busy (option `presence.busy`)? */
   readonly busy: boolean
   /** `federation.retry_min` and `retry_max`. */
@@ -40,6 +42,8 @@ export interface Outbound extends Destinations {
   isFailing(server: ServerName): boolean
   /** Servers that take memory at the moment. */
   readonly size: number
+  /** Those of them that failed when they were last tried. */
+  readonly failing: number
 }
 
 /** How often this server was started on its data: makes transaction IDs unique, whatever the clock says. */
@@ -79,6 +83,10 @@ class QueuedOutbound implements Outbound {
 
   get size(): number {
     return this.#destinations.size
+  }
+
+  get failing(): number {
+    return [...this.#destinations.values()].filter(({ isFailing }) => isFailing).length
   }
 
   async begin(): Promise<void> {

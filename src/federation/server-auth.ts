@@ -1,8 +1,9 @@
-import { refuse } from '../matrix/errors.ts'
+import { refuse, type MatrixError } from '../matrix/errors.ts'
 import type { ServerName } from '../matrix/ids.ts'
 import type { VerifyKey } from '../matrix/signing.ts'
 import { isRequestSigned, parseXMatrix, type ServerRequest, type XMatrix } from '../matrix/x-matrix.ts'
 import type { EduSinks } from '../ports/edus.ts'
+import type { FederationEvent, ObserveFederation } from './observe.ts'
 
 /** Public keys of other servers; `federation/keys` implements it. */
 export interface PeerKeys {
@@ -38,21 +39,26 @@ export function createServerAuth(deps: {
   readonly serverName: ServerName
   readonly keys: PeerKeys
   readonly sinks: Pick<EduSinks, 'heardFrom'>
+  readonly observe: ObserveFederation
 }): ServerAuth {
-  const { serverName, keys, sinks } = deps
+  const { serverName, keys, sinks, observe } = deps
+  const refused: Refused = (by, message) => {
+    observe({ kind: 'request refused', by })
+    return refuse.unauthorized(message)
+  }
   return {
     async identify(authorization) {
-      const claim = readClaim(authorization, serverName)
+      const claim = readClaim(authorization, serverName, (message) => refused('header', message))
       const { origin, keyId, signature } = claim
       const key = await keys.keyFor(origin, keyId)
-      if (key === null) throw refuse.unauthorized(`The key ${keyId} of ${origin} cannot be had`)
+      if (key === null) throw refused('key', `The key ${keyId} of ${origin} cannot be had`)
       return {
         origin,
         verify(request) {
           // Signed over our name whether or not the header says it: servers of 2015 leave it out there (P-157).
           const signed = { ...request, origin, destination: serverName }
           if (!isRequestSigned(signed, signature, key))
-            throw refuse.unauthorized('The signature does not fit the request')
+            throw refused('signature', 'The signature does not fit the request')
           sinks.heardFrom(origin)
         },
       }
@@ -60,13 +66,19 @@ export function createServerAuth(deps: {
   }
 }
 
-function readClaim(authorization: string | undefined, serverName: ServerName): XMatrix {
-  if (authorization === undefined) throw refuse.unauthorized('The request has no Authorization')
+type Refused = (by: (FederationEvent & { kind: 'request refused' })['by'], message: string) => MatrixError
+
+function readClaim(
+  authorization: string | undefined,
+  serverName: ServerName,
+  refused: (message: string) => MatrixError,
+): XMatrix {
+  if (authorization === undefined) throw refused('The request has no Authorization')
   const claim = parseXMatrix(authorization)
-  if (claim === null) throw refuse.unauthorized('The Authorization is not X-Matrix with origin, key and sig')
+  if (claim === null) throw refused('The Authorization is not X-Matrix with origin, key and sig')
   const { origin, destination } = claim
   if (destination !== null && destination !== serverName)
-    throw refuse.unauthorized('The request is meant for another server')
-  if (origin === serverName) throw refuse.unauthorized('This server does not send requests to itself')
+    throw refused('The request is meant for another server')
+  if (origin === serverName) throw refused('This server does not send requests to itself')
   return claim
 }

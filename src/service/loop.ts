@@ -92,6 +92,8 @@ export interface Loop extends PresenceSubmit {
   polled(server: ServerName, userId: UserId, wanted: boolean): void
   /** The server speaks presence lists: its users expire later. */
   peerSpeaksLists(server: ServerName): void
+  /** Users of other servers that were ever spoken of since the start. */
+  readonly remoteUsers: number
   /** The newest place in the presence stream. */
   readonly head: number
   /** Positions before this one cannot be read on from. */
@@ -131,6 +133,7 @@ class PresenceLoop implements Loop {
   #timer: Timer | null = null
   #timerDue: Millis = 0
   #lastTickTs: Millis = 0
+  #remoteUsers = 0
   #isStopped = false
 
   constructor(deps: LoopDeps) {
@@ -138,10 +141,15 @@ class PresenceLoop implements Loop {
     this.#engine = deps.engine
     this.#clock = deps.clock
     this.#log = deps.log
-    this.#numbers = new Numbers(deps.serverName, (user, server) =>
-      this.#apply({ kind: 'user.remote', user, server }),
-    )
+    this.#numbers = new Numbers(deps.serverName, (user, server) => {
+      this.#remoteUsers += 1
+      this.#apply({ kind: 'user.remote', user, server })
+    })
     this.#performer = new Performer(deps, this.#numbers)
+  }
+
+  get remoteUsers(): number {
+    return this.#remoteUsers
   }
 
   get head(): number {

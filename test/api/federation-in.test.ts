@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { must } from '../../src/base/assert.ts'
+import type { FederationEvent } from '../../src/federation/observe.ts'
 import { createOwnKeys } from '../../src/federation/own-keys.ts'
 import { createServerAuth } from '../../src/federation/server-auth.ts'
 import { queryRoutes } from '../../src/http/federation/query.ts'
@@ -37,6 +38,7 @@ const PROFILES = new Map<string, JsonObject>([
 let http: TestHttp
 let events: Json[]
 let receivedBytes: number
+let observed: FederationEvent[]
 let outcome: () => Promise<JsonObject>
 const clock = new ManualClock()
 
@@ -75,12 +77,14 @@ async function start(deps: Partial<HttpServerDeps> = {}): Promise<void> {
       },
     },
     sinks: { heardFrom: (origin) => void events.push(['heard', origin]) },
+    observe: (event) => void observed.push(event),
   })
   http = await listenHttp(routes, { servers, ...deps }, { resources: ['federation'] })
 }
 
 beforeEach(async () => {
   events = []
+  observed = []
   outcome = async () => ({ pdus: {} })
   await start()
 })
@@ -167,6 +171,7 @@ describe('signed requests', () => {
   test('P-164 with a trailing slash', async () => {
     expect((await send({ uri: `${SEND}/` })).status).toBe(200)
     expect(events.at(-1)).toEqual(['transaction', remote, 't1', TRANSACTION])
+    expect(observed).toEqual([])
   })
 
   test('§5.2 the signature covers path and query as they were sent', async () => {
@@ -185,6 +190,7 @@ describe('requests that are not properly signed', () => {
   test('P-156 for another server', async () => {
     expect(await send({ destination: server('third.example') })).toMatchObject(UNAUTHORIZED)
     expect(events).toEqual([])
+    expect(observed).toEqual([{ kind: 'request refused', by: 'header' }])
   })
 
   test.each<[string, Sent]>([
@@ -195,6 +201,7 @@ describe('requests that are not properly signed', () => {
   ])('P-158 %s', async (_, sent) => {
     expect(await send(sent)).toMatchObject(UNAUTHORIZED)
     expect(events).toEqual([])
+    expect(observed).toEqual([{ kind: 'request refused', by: 'header' }])
   })
 
   test.each<[string, Sent]>([
@@ -238,6 +245,7 @@ describe('requests that are not properly signed', () => {
   ])('P-158 %s', async (_, sent) => {
     expect(await send(sent)).toMatchObject(UNAUTHORIZED)
     expect(events).toEqual([KEY_ASKED])
+    expect(observed).toEqual([{ kind: 'request refused', by: 'signature' }])
     expect(http.limited).toEqual([['federation', '127.0.0.1']])
   })
 
@@ -250,6 +258,7 @@ describe('requests that are not properly signed', () => {
     await until(() => connection.text.includes('M_UNAUTHORIZED'), 'it is refused')
     expect(connection.text).toMatch(/^HTTP\/1\.1 401 /)
     expect(events).toEqual([['key', 'gone.example', 'ed25519:1']])
+    expect(observed).toEqual([{ kind: 'request refused', by: 'key' }])
     connection.destroy()
   })
 

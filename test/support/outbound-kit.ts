@@ -1,5 +1,6 @@
 import type { Random } from '../../src/base/random.ts'
 import { OUTBOUND_BOUNDS, type OutboundBounds } from '../../src/federation/bounds.ts'
+import type { FederationEvent } from '../../src/federation/observe.ts'
 import { createOutbound, type Outbound } from '../../src/federation/outbound.ts'
 import type { Outcome, SignedRequest } from '../../src/federation/transport.ts'
 import { canonicalJson } from '../../src/matrix/canonical-json.ts'
@@ -181,6 +182,7 @@ export class OutboundKit {
   readonly peers = new Peers(this.clock)
   readonly sources = new Sources(this.clock)
   readonly complaints: string[] = []
+  readonly observed: FederationEvent[] = []
   readonly #random: Random
   readonly #bounds: OutboundBounds
   outbound: Outbound
@@ -237,6 +239,7 @@ export class OutboundKit {
       clock,
       random: this.#random,
       log,
+      observe: (event) => void this.observed.push(event),
       backOff: RETRY,
       batchWindowMs: WINDOW_MS,
       busy: true,

@@ -80,6 +80,8 @@ export class SimServer {
   /** Ignore lists of its users, and the rooms as far as it knows them: durable facts of parts that are not here. */
   readonly ignored = new Map<UserId, ReadonlySet<UserId>>()
   readonly rooms = new Map<RoomId, Set<UserId>>()
+  /** When it heard that somebody left, by room and user. */
+  readonly leftTs = new Map<string, Millis>()
   readonly errors: string[] = []
   readonly #deps: SimServerDeps
   #life: Life | null = null
@@ -124,7 +126,7 @@ export class SimServer {
     const members = this.rooms.get(roomId) ?? new Set()
     this.rooms.set(roomId, members)
     if (isJoined) members.add(userId)
-    else members.delete(userId)
+    else if (members.delete(userId)) this.leftTs.set(`${roomId} ${userId}`, this.now)
     if (isJoined) this.life.core.loop.joined(roomId, userId)
     else this.life.core.loop.left(roomId, userId)
   }
@@ -198,7 +200,7 @@ export class SimServer {
     const store = this.#storeOf(state)
     const clock = this.#clockOf(state)
     const random = randomOf(this.#deps.random)
-    const base = { config, store, clock, random, log: this.#log() }
+    const base = { config, store, clock, random, log: this.#log(), observe: () => {} }
     const edus = joinEdus(() => ({ ...life.parts, neighbours: life.neighbours }))
     const outbound = createOutbound({
       ...base,

@@ -57,7 +57,13 @@ test('docs/OPERATIONS.md has every bound of what goes to and comes from other se
 })
 
 test('docs/OPERATIONS.md has every metric with its type', async () => {
-  const { text } = await createMetrics({ parked: () => 0, inFlight: () => 0 }).expose()
+  const { text } = await createMetrics({
+    parked: () => 0,
+    inFlight: () => 0,
+    destinations: () => 0,
+    destinationsFailing: () => 0,
+    remoteUsers: () => 0,
+  }).expose()
   const exposed = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type])
   const listed = rowsUnder('metric type meaning').map(([name, type]) => [name, type])
   expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(exposed))

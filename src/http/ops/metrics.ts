@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { FederationEvent, ObserveFederation } from '../../federation/observe.ts'
 import { Answer, ROOT, route, type Route } from '../route.ts'
 import type { Done } from '../server.ts'
 
@@ -8,6 +9,7 @@ const SECONDS = [0.002, 0.01, 0.05, 0.2, 1, 5, 30, 300]
 /** Counts for Prometheus, in a registry of their own: two servers in one process do not share them. */
 interface Metrics {
   readonly observe: (done: Done) => void
+  readonly observeFederation: ObserveFederation
   /** The exposition text and its content type. */
   readonly expose: () => Promise<{ readonly text: string; readonly contentType: string }>
 }
@@ -16,9 +18,13 @@ interface Metrics {
 interface Gauges {
   readonly parked: () => number
   readonly inFlight: () => number
+  /** Servers for which something waits or is remembered; those of them that failed. */
+  readonly destinations: () => number
+  readonly destinationsFailing: () => number
+  readonly remoteUsers: () => number
 }
 
-export function createMetrics({ parked, inFlight }: Gauges): Metrics {
+export function createMetrics(gauges: Gauges): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const requests = new Counter({
@@ -34,16 +40,58 @@ export function createMetrics({ parked, inFlight }: Gauges): Metrics {
     buckets: SECONDS,
     registers,
   })
-  gauge(registers, 'adsum_sync_parked', 'Requests waiting for something to happen.', parked)
-  gauge(registers, 'adsum_http_in_flight', 'Requests being received, waiting or being answered.', inFlight)
-  gauge(registers, 'process_resident_memory_bytes', 'Memory of the process.', () => process.memoryUsage.rss())
+  addGauges(registers, gauges)
   return {
     observe: ({ method, pattern, status, durationMs }) => {
       const labels = { method: knownMethod(method), route: pattern }
       requests.inc({ ...labels, status: String(status) })
       seconds.observe(labels, durationMs / 1000)
     },
+    observeFederation: federationCounters(registers),
     expose: async () => ({ text: await registry.metrics(), contentType: registry.contentType }),
+  }
+}
+
+function addGauges(registers: Registry[], gauges: Gauges): void {
+  const { parked, inFlight, destinations, destinationsFailing, remoteUsers } = gauges
+  const known = 'Users of other servers that were spoken of since the start.'
+  const failing = 'Other servers that failed when they were last tried.'
+  gauge(registers, 'adsum_sync_parked', 'Requests waiting for something to happen.', parked)
+  gauge(registers, 'adsum_http_in_flight', 'Requests being received, waiting or being answered.', inFlight)
+  gauge(
+    registers,
+    'adsum_federation_destinations',
+    'Other servers that are being told something.',
+    destinations,
+  )
+  gauge(registers, 'adsum_federation_destinations_failing', failing, destinationsFailing)
+  gauge(registers, 'adsum_federation_remote_users', known, remoteUsers)
+  gauge(registers, 'process_resident_memory_bytes', 'Memory of the process.', () => process.memoryUsage.rss())
+}
+
+function federationCounters(registers: Registry[]): ObserveFederation {
+  const transactions = new Counter({
+    name: 'adsum_federation_transactions_sent_total',
+    help: 'Transactions sent to other servers, by outcome.',
+    labelNames: ['outcome'],
+    registers,
+  })
+  const edus = new Counter({
+    name: 'adsum_federation_edus_received_total',
+    help: 'EDUs of other servers, by type and outcome.',
+    labelNames: ['type', 'outcome'],
+    registers,
+  })
+  const refused = new Counter({
+    name: 'adsum_federation_requests_refused_total',
+    help: 'Requests that no server proved to be its own, by what was wrong.',
+    labelNames: ['by'],
+    registers,
+  })
+  return (event: FederationEvent) => {
+    if (event.kind === 'transaction sent') transactions.inc({ outcome: event.outcome })
+    else if (event.kind === 'request refused') refused.inc({ by: event.by })
+    else edus.inc({ type: event.type, outcome: event.outcome.replace(' ', '_') })
   }
 }
 

@@ -4,6 +4,14 @@ import type { Answer, Call, Route } from '../route.ts'
 import { healthRoutes } from './health.ts'
 import { createMetrics, metricsRoutes } from './metrics.ts'
 
+const GAUGES = {
+  parked: () => 0,
+  inFlight: () => 0,
+  destinations: () => 0,
+  destinationsFailing: () => 0,
+  remoteUsers: () => 0,
+}
+
 function ask(routes: readonly Route[], path: string): unknown {
   return routes.find((route) => route.path === path)?.handle({} as Call)
 }
@@ -20,7 +28,7 @@ test('/health answers while the process lives, /ready only while it may be sent 
 
 test('metrics count requests by route and status, and ask the gauges at each scrape', async () => {
   let parked = 3
-  const metrics = createMetrics({ parked: () => parked, inFlight: () => 4 })
+  const metrics = createMetrics({ ...GAUGES, parked: () => parked, inFlight: () => 4 })
   const observe = (status: number, method = 'GET'): void =>
     metrics.observe({ method, pattern: '/_matrix/client/v3/sync', status, durationMs: 20 })
   observe(200)
@@ -45,10 +53,37 @@ test('metrics count requests by route and status, and ask the gauges at each scr
   expect(await scrape()).toContain('adsum_sync_parked 0')
 })
 
+test('metrics count what goes to other servers and comes from them, and never name one', async () => {
+  const metrics = createMetrics({
+    ...GAUGES,
+    destinations: () => 5,
+    destinationsFailing: () => 2,
+    remoteUsers: () => 700,
+  })
+  const observe = metrics.observeFederation
+  observe({ kind: 'transaction sent', outcome: 'acknowledged' })
+  observe({ kind: 'transaction sent', outcome: 'acknowledged' })
+  observe({ kind: 'transaction sent', outcome: 'failed' })
+  observe({ kind: 'edu received', type: 'm.presence', outcome: 'taken' })
+  observe({ kind: 'edu received', type: 'other', outcome: 'left out' })
+  observe({ kind: 'request refused', by: 'signature' })
+  const { text } = await metrics.expose()
+  for (const line of [
+    'adsum_federation_transactions_sent_total{outcome="acknowledged"} 2',
+    'adsum_federation_transactions_sent_total{outcome="failed"} 1',
+    'adsum_federation_edus_received_total{type="m.presence",outcome="taken"} 1',
+    'adsum_federation_edus_received_total{type="other",outcome="left_out"} 1',
+    'adsum_federation_requests_refused_total{by="signature"} 1',
+    'adsum_federation_destinations 5',
+    'adsum_federation_destinations_failing 2',
+    'adsum_federation_remote_users 700',
+  ])
+    expect(text.split('\n')).toContain(line)
+})
+
 test('two servers in one process do not share their metrics', async () => {
-  const gauges = { parked: () => 0, inFlight: () => 0 }
-  const one = createMetrics(gauges)
-  const other = createMetrics(gauges)
+  const one = createMetrics(GAUGES)
+  const other = createMetrics(GAUGES)
   one.observe({ method: 'GET', pattern: '/x', status: 200, durationMs: 1 })
   expect((await one.expose()).text).toContain('route="/x"')
   expect((await other.expose()).text).not.toContain('route="/x"')
