@@ -596,7 +596,9 @@ function federation(): void {
     expect(await store.listOutbox(PEER, 1)).toEqual([row('listOutbox', { observed: carol, pos: 2 })])
     expect(await store.listOutboxEntry(ALICE, carol)).toEqual(row('listOutbox', { observed: carol, pos: 2 }))
     expect(await store.listOutboxEntry(carol, ALICE)).toBeNull()
-    expect((await store.listOutboxOf(ALICE)).map(({ pos }) => pos).toSorted()).toEqual([2, 3])
+    expect(
+      (await store.listOutboxOf(ALICE)).map(({ pos }) => pos).toSorted((one, other) => one - other),
+    ).toEqual([2, 3])
     await store.commit([put('listOutbox', { observed: carol, kind: 'withdraw', pos: 4 })])
     expect((await store.listOutbox(PEER, 9)).map(({ kind, pos }) => [kind, pos])).toEqual([
       ['invite', 3],
