@@ -4,8 +4,8 @@ import { choices, SEED } from '../support/list-house.ts'
 import { DAY, MINUTE, SimWorld } from '../support/sim-world.ts'
 
 /** `WORLDS=…` makes more; each has the seed after the last one's. */
-const WORLDS = Number(process.env['WORLDS'] ?? 12)
-const ROUNDS = 5
+const WORLDS = Number(process.env['WORLDS'] ?? 10)
+const ROUNDS = 4
 const STEPS = 60
 const TRACE_LINES = 60
 

@@ -133,14 +133,19 @@ export class Ledger {
     expect(entry.currently_active ?? false, what).toBe(false)
   }
 
-  /** A grant that ends at this very moment may be in the disk's hands and not in the engine's. */
+  /** What ends at this very moment may have been there when the words were chosen. */
   #mayHear(to: ServerName, userId: UserId, origin: SimServer): boolean {
     for (const key of [...this.#granted, ...this.#justRevoked()]) {
       const [observer, observed] = key.split(' ') as [UserId, UserId]
       if (observed === userId && serverOf(observer) === to) return true
     }
-    for (const members of origin.rooms.values())
-      if (members.has(userId) && [...members].some((member) => serverOf(member) === to)) return true
+    for (const [roomId, members] of origin.rooms) {
+      const isIn = (member: UserId): boolean =>
+        members.has(member) || origin.leftTs.get(`${roomId} ${member}`) === origin.now
+      const left = [...origin.leftTs.keys()].map((key) => key.split(' ')[1] as UserId)
+      const isToBeTold = (member: UserId): boolean => serverOf(member) === to && isIn(member)
+      if (isIn(userId) && [...members, ...left].some(isToBeTold)) return true
+    }
     return false
   }
 

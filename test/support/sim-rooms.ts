@@ -3,13 +3,12 @@ import type { Choices } from './list-house.ts'
 import type { ManualClock } from './manual-clock.ts'
 import type { SimServer } from './sim-server.ts'
 
-/** The events of a room reach every server in it within this, if it is up. */
+/** The events of a room reach every server in it within this, or when it starts again. */
 const LAG_MAX_MS = 300_000
 
 interface RoomEvent {
   readonly userId: UserId
   readonly isJoined: boolean
-  readonly ts: number
 }
 
 /** Rooms as federation would keep them: each server hears, in order and in its own time, who came and went. */
@@ -18,12 +17,14 @@ export class SimRooms {
   readonly #waiting = new Map<string, RoomEvent[]>()
   readonly #servers: readonly SimServer[]
   readonly #time: ManualClock
+  readonly #random: Choices
   readonly #onMembers: (server: SimServer, roomId: RoomId) => void
 
   constructor(deps: {
     readonly count: number
     readonly servers: readonly SimServer[]
     readonly time: ManualClock
+    readonly random: Choices
     /** What a server knows of a room is another. */
     readonly onMembers: (server: SimServer, roomId: RoomId) => void
   }) {
@@ -33,6 +34,7 @@ export class SimRooms {
     }))
     this.#servers = deps.servers
     this.#time = deps.time
+    this.#random = deps.random
     this.#onMembers = deps.onMembers
   }
 
@@ -47,8 +49,10 @@ export class SimRooms {
     this.#hear(server, room.id, userId, isJoined)
     for (const other of this.#servers) {
       if (other === server) continue
-      if (isIn(room.members, other.name))
-        this.#queue(other, room.id).push({ userId, isJoined, ts: this.#time.now() })
+      if (!isIn(room.members, other.name)) continue
+      this.#queue(other, room.id).push({ userId, isJoined })
+      const lagMs = this.#random.of([0, 1_000, LAG_MAX_MS])
+      this.#time.after(this.#random.below(lagMs), () => this.#arrive(other, room.id))
     }
     if (!isIn(room.members, server.name)) this.#queue(server, room.id).splice(0)
   }
@@ -58,20 +62,18 @@ export class SimRooms {
       if (members.has(userId)) this.turn(server, userId, index)
   }
 
-  /** Some of what is on its way arrives; what is late, or everything, does without chance. */
-  pump(random: Choices, everything = false): void {
-    for (const server of this.#servers) {
-      if (!server.isUp) continue
-      for (const { id } of this.#rooms) {
-        const queue = this.#queue(server, id)
-        for (let next = queue[0]; next !== undefined; next = queue[0]) {
-          const isLate = this.#time.now() - next.ts >= LAG_MAX_MS
-          if (!everything && !isLate && random.below(3) > 0) break
-          queue.shift()
-          this.#hear(server, id, next.userId, next.isJoined)
-        }
-      }
-    }
+  /** Everything arrives that was on its way. */
+  arriveAll(server: SimServer): void {
+    for (const { id } of this.#rooms) while (this.#arrive(server, id));
+  }
+
+  /** The next event, unless the server is down; false if there is none. */
+  #arrive(server: SimServer, roomId: RoomId): boolean {
+    if (!server.isUp) return false
+    const next = this.#queue(server, roomId).shift()
+    if (next === undefined) return false
+    this.#hear(server, roomId, next.userId, next.isJoined)
+    return true
   }
 
   /** A server that comes to a room hears first who is there. */

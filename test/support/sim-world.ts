@@ -67,7 +67,7 @@ export class SimWorld {
       this.#ledger.share(server.rooms.get(roomId) ?? [])
       for (const device of this.#devicesOf(server)) device.somebodyWent()
     }
-    this.#rooms = new SimRooms({ count: ROOMS, servers: this.servers, time: this.time, onMembers })
+    this.#rooms = new SimRooms({ count: ROOMS, servers: this.servers, time: this.time, random, onMembers })
   }
 
   static async open(random: Choices): Promise<SimWorld> {
@@ -87,7 +87,6 @@ export class SimWorld {
   /** One thing happens, and some time passes. */
   async step(): Promise<void> {
     await this.#act()
-    this.#rooms.pump(this.#random)
     await this.#look()
     await this.passes(this.#pause())
   }
@@ -108,7 +107,7 @@ export class SimWorld {
     this.net.hasFaults = false
     this.net.heal()
     for (const server of this.servers) if (server.running === null) await this.#start(server)
-    this.#rooms.pump(this.#random, true)
+    for (const server of this.servers) this.#rooms.arriveAll(server)
     for (const device of this.devices)
       if (this.#random.below(2) === 0 && !this.#isOver(device.userId)) device.connects('implicit')
     await this.passes(HEALING_MS)
@@ -125,7 +124,8 @@ export class SimWorld {
   /** A day on which nobody does anything: how much do the servers say? */
   async quietDay(): Promise<number> {
     const before = this.net.transactions
-    await this.passes(DAY)
+    await this.time.advance(DAY)
+    await this.#look()
     return this.net.transactions - before
   }
 
@@ -229,6 +229,7 @@ export class SimWorld {
   async #start(server: SimServer): Promise<void> {
     this.#note(`${server.name} starts`)
     await server.starts()
+    this.#rooms.arriveAll(server)
     await this.#look()
   }
 
