@@ -319,6 +319,31 @@ describe('what comes in', () => {
     expect(await statusOf()).toMatchObject({ presence: 'unavailable', status_msg: 'before' })
   })
 
+  test('P-168 P-169 L-08 in one EDU what is no good is passed over and what is good is shown', async () => {
+    const second = new Outsider('second', peer, home)
+    await second.isFollowedBy(alice, house)
+    const good = { presence: 'online', last_active_ago: 0 }
+    const push = [
+      null,
+      'a text',
+      [],
+      {},
+      { user_id: eve.userId },
+      { presence: 'online' },
+      { ...good, user_id: 7 },
+      { ...good, user_id: eve.userId, status_msg: 'first' },
+      { ...good, user_id: eve.userId, presence: 'banana', status_msg: 'banana' },
+      { ...good, user_id: `@eve:${ROOMS}`, status_msg: 'spoofed' },
+      { ...good, user_id: alice.userId, status_msg: 'spoofed' },
+      { ...good, user_id: second.userId, last_active_ago: {}, status_msg: 'last' },
+    ]
+    const reply = await peer.says(home, [presenceEdu({ push, poll: 'nobody', unpoll: { a: 1 } })])
+    expect([reply.status, reply.body]).toEqual([200, { pdus: {} }])
+    expect(await statusOf()).toMatchObject({ presence: 'online', status_msg: 'first' })
+    expect(await statusOf(second.userId)).toMatchObject({ presence: 'online', status_msg: 'last' })
+    expect(JSON.stringify(await home.store.all('presence'))).not.toMatch(/spoofed|banana/)
+  })
+
   test('L-08 what is wrong beside the state is left out, and the state taken', async () => {
     await eve.pushes({
       presence: 'online',
@@ -654,6 +679,30 @@ describe('timers', () => {
     const reminders = peer.edus('m.presence').length
     expect(reminders).toBeGreaterThanOrEqual(4)
     expect(reminders).toBeLessThanOrEqual(20)
+  })
+
+  test('P-200 reminders of different peers do not fall together', async () => {
+    const names = Array.from({ length: 8 }, (_, i) => `p${i}.example`)
+    const many = await openFederation({ names: [HOME], hostile: names })
+    const dora = await many.registers('dora', HOME)
+    for (const name of names)
+      await new Outsider('eve', many.peer(name), many.server(HOME)).follows(dora, many)
+    for (const name of names) many.peer(name).heard.length = 0
+    // The short timer is kept quiet, so that only the long one is left.
+    const times = new Map<string, number>()
+    for (let i = 0; i < 140 && times.size < names.length; i += 1) {
+      for (const name of names) await many.peer(name).says(many.server(HOME), [])
+      await many.advance(30 * SECOND)
+      for (const name of names) {
+        const [first] = many.peer(name).transactions
+        if (first !== undefined && !times.has(name)) times.set(name, first.ts)
+      }
+    }
+    expect(times.size).toBe(names.length)
+    const all = [...times.values()]
+    expect(new Set(all).size).toBeGreaterThan(4)
+    expect(Math.max(...all) - Math.min(...all)).toBeGreaterThan(MINUTE)
+    await many.close()
   })
 
   test('P-198 chat traffic does not reset the long timer', async () => {

@@ -306,11 +306,11 @@ export class FederationHouse {
 
   /** A server that stops waits a little for what is under way; while something is held, that takes time. */
   async #passes(work: Promise<void>): Promise<void> {
-    let isOver = false
-    const over = work.finally(() => (isOver = true))
-    while (!isOver && this.#isHeld()) {
+    const state = { isOver: false }
+    const over = work.finally(() => (state.isOver = true))
+    while (this.#isHeld()) {
       await settle(100)
-      if (isOver) break
+      if (state.isOver) break
       this.#elapsedMs += STOP_STEP_MS
       for (const clock of this.#clocks.values()) await clock.advance(STOP_STEP_MS)
     }

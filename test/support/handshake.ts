@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import type { Actor, Reply } from './actors.ts'
-import { HOME, REMOTE, type FederationHouse } from './federation-house.ts'
+import { HOME, REMOTE, type FederationHouse, type Sides } from './federation-house.ts'
 import { Follower } from './lists.ts'
 
 /** What a user does, and at which server. */
@@ -8,6 +8,8 @@ export interface Step {
   readonly what: string
   readonly at: string
   readonly does: (pair: Pair) => Promise<Reply | void>
+  /** Is it on disk at the server of who did it? */
+  readonly holds: (sides: Sides) => boolean
 }
 
 /** An observer at one server and the observed user at the other. */
@@ -19,21 +21,53 @@ export interface Pair {
 const asker = ({ observer }: Pair): Follower => new Follower(observer)
 const asked = ({ observed }: Pair): Follower => new Follower(observed)
 
+const isGrant =
+  (...states: readonly string[]) =>
+  ([, grant]: Sides): boolean =>
+    states.includes(grant)
+
 export const STEPS = {
-  invite: { what: 'invite', at: HOME, does: (pair) => asker(pair).invites(pair.observed) },
-  drop: { what: 'drop', at: HOME, does: (pair) => asker(pair).drops(pair.observed) },
-  accept: { what: 'accept', at: REMOTE, does: (pair) => asked(pair).accepts(pair.observer) },
-  deny: { what: 'deny', at: REMOTE, does: (pair) => asked(pair).denies(pair.observer) },
+  invite: {
+    what: 'invite',
+    at: HOME,
+    does: (pair) => asker(pair).invites(pair.observed),
+    holds: ([entry]) => entry !== 'absent',
+  },
+  drop: {
+    what: 'drop',
+    at: HOME,
+    does: (pair) => asker(pair).drops(pair.observed),
+    holds: ([entry]) => entry === 'absent',
+  },
+  accept: {
+    what: 'accept',
+    at: REMOTE,
+    does: (pair) => asked(pair).accepts(pair.observer),
+    holds: isGrant('granted'),
+  },
+  deny: {
+    what: 'deny',
+    at: REMOTE,
+    does: (pair) => asked(pair).denies(pair.observer),
+    holds: isGrant('absent'),
+  },
   ignore: {
     what: 'deny for ever',
     at: REMOTE,
     does: (pair) => asked(pair).denies(pair.observer, { ignore_future: true }),
+    holds: isGrant('ignored'),
   },
-  revoke: { what: 'revoke', at: REMOTE, does: (pair) => asked(pair).revokes(pair.observer) },
+  revoke: {
+    what: 'revoke',
+    at: REMOTE,
+    does: (pair) => asked(pair).revokes(pair.observer),
+    holds: isGrant('absent'),
+  },
   lift: {
     what: 'lift',
     at: REMOTE,
     does: (pair) => asked(pair).revokes(pair.observer, { ignore_future: false }),
+    holds: isGrant('absent', 'pending', 'granted'),
   },
 } as const satisfies Record<string, Step>
 
