@@ -1,14 +1,17 @@
 import type { JsonObject } from '../src/matrix/json.ts'
 import { federationWith, populateNeighbours, remoteIdOf, type Neighbours } from './support/neighbours.ts'
+import { Crowd } from './support/crowd.ts'
 import { Peer, transactionRequest, type SignedTransaction } from './support/peer.ts'
 import { plainReceiving, plainSending } from './support/plain-signing.ts'
 import { openPoller, type Poller } from './support/poller.ts'
 import { userIdOf } from './support/population.ts'
 import { statusChange } from './support/requests.ts'
 import { micros, perSecond, type Findings, type Row } from './support/table.ts'
-import { startServer } from './support/target.ts'
+import { startServer, type Target } from './support/target.ts'
 
 export interface FederationOptions extends Neighbours {
+  /** Of the followers, in the last part. */
+  readonly connected: number
   readonly warmUpRounds: number
   /** In each, everybody of the peer changes; everybody of ours is asked for; everybody of ours changes. */
   readonly rounds: number
@@ -28,7 +31,7 @@ const AFTER_CHANGES_MS = 1_500
 interface Bench {
   readonly options: FederationOptions
   readonly peer: Peer
-  readonly server: Awaited<ReturnType<typeof startServer>>
+  readonly server: Target
   readonly clients: readonly Poller[]
 }
 
@@ -44,7 +47,8 @@ export async function benchFederation(options: FederationOptions): Promise<Findi
     // At its start it tells the peer of everybody.
     await peer.told(0, options.told)
     const bench = { options, peer, server, clients }
-    return { rows: [...(await pushesIn(bench)), ...(await pushesOut(bench))], failures: [] }
+    const rows = [...(await pushesIn(bench)), ...(await pushesOut(bench)), await pushesThrough(bench)]
+    return { rows, failures: [] }
   } finally {
     await Promise.all(clients.map((client) => client.drop()))
     await server.close()
@@ -74,6 +78,35 @@ async function pushesIn({ options, peer, server, clients }: Bench): Promise<Row[
   }
   const note = `${transactions} transactions of ${EDUS_PER_TRANSACTION} × ${PUSHES_PER_EDU}, one at a time; nobody who follows is connected`
   return rowsOf('in', followed * rounds, { ...spent, note })
+}
+
+/** The same with followers who poll, so that some of it is delivered. */
+async function pushesThrough({ options, peer, server, clients }: Bench): Promise<Row> {
+  const { followed, connected, warmUpRounds, rounds } = options
+  const crowd = new Crowd(server, connected)
+  try {
+    await crowd.park()
+    let [cpuMs, deliveries] = [0, 0]
+    for (let round = 0; round < warmUpRounds + rounds; round += 1) {
+      // Texts that were not there before.
+      const signed = changesElsewhere(peer, followed, warmUpRounds + rounds + round)
+      const before = crowd.deliveries
+      const spentMs = await cpuOf(server, async () => {
+        await inTurn(signed.map(transactionRequest), clients.slice(0, 1))
+        await crowd.allParked()
+      })
+      if (round < warmUpRounds) continue
+      cpuMs += spentMs
+      deliveries += crowd.deliveries - before
+    }
+    return {
+      what: 'federation: one push in, with followers there',
+      figure: micros((cpuMs / (followed * rounds)) * 1e6),
+      note: `${connected} of them poll; ${Math.round(deliveries / rounds).toLocaleString('en')} deliveries for ${followed.toLocaleString('en')} pushes`,
+    }
+  } finally {
+    await crowd.close()
+  }
 }
 
 /** Everybody of the peer has another status text. */

@@ -31,6 +31,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
     benchFederation({
       followed: isQuick ? 500 : 5_000,
       followers: isQuick ? 100 : 1_000,
+      connected: isQuick ? 10 : 100,
       told: isQuick ? 200 : 2_000,
       warmUpRounds: isQuick ? 1 : 3,
       rounds: isQuick ? 1 : 10,

@@ -20,6 +20,8 @@ export interface Round {
 /** Users 0 … size-1, each with one poll waiting at the target, who poll again as soon as they are answered. */
 export class Crowd {
   readonly size: number
+  /** Answers that all of them got so far. */
+  deliveries = 0
   readonly #target: Target
   readonly #nextBatch: string[]
   #pollers: Poller[] = []
@@ -44,7 +46,7 @@ export class Crowd {
         this.#poll(this.#pollers.length - 1)
       }
     }
-    await this.#allParked()
+    await this.allParked()
   }
 
   /** One change, told to everybody; returns when all of them wait again. */
@@ -67,8 +69,13 @@ export class Crowd {
     const { status, body } = await released
     if (status !== 200) throw new Error(`the change was answered ${status}: ${body}`)
     await this.#inTime(all)
-    await this.#allParked()
+    await this.allParked()
     return { latenciesMs, bodyBytes }
+  }
+
+  /** Returns when everybody waits. */
+  allParked(): Promise<void> {
+    return this.#parkedAre(this.size)
   }
 
   /** Everybody hangs up. */
@@ -88,13 +95,10 @@ export class Crowd {
     this.#pollers[user]?.ask(poll(user, nextBatch, POLL_MS), (answer) => {
       if (answer.status !== 200) this.#fail(new Error(`a poll was answered ${answer.status}: ${answer.body}`))
       this.#nextBatch[user] = nextBatchOf(answer.body) || nextBatch
+      this.deliveries += 1
       this.#onDelivery(answer)
       this.#poll(user)
     })
-  }
-
-  #allParked(): Promise<void> {
-    return this.#parkedAre(this.size)
   }
 
   async #parkedAre(count: number): Promise<void> {

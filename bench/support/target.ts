@@ -27,11 +27,11 @@ export async function startServerTarget(members: number): Promise<Target> {
   return { ...server, release: (round) => statusChange(members - 1, round) }
 }
 
-/** The server as `npm start` runs it, on a folder of its own that `fill` writes to before the start. */
+/** The server as `npm start` runs it, on a folder of its own that `fill` writes to before the start; user 0 changes. */
 export async function startServer(
   fill: (store: Store, folder: string) => Promise<void>,
   federation: (folder: string) => object = () => ({}),
-): Promise<Omit<Target, 'release'>> {
+): Promise<Target> {
   const folder = makeFolder()
   const store = await openSqliteStore({ path: join(folder, 'adsum.db') })
   await fill(store, folder)
@@ -43,6 +43,7 @@ export async function startServer(
   return {
     child,
     firstBatch: nextBatchOf(body),
+    release: (round) => statusChange(0, round),
     async close() {
       await child.stop()
       removeFolder(folder)

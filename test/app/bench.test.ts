@@ -39,6 +39,7 @@ describe('npm run bench', () => {
       expect(shown.get(`federation: one push ${direction}`)).toMatch(/µs$/)
     }
     expect(shown.get('federation: a change that a peer is told')).toMatch(/µs$/)
+    expect(shown.get('federation: one push in, with followers there')).toMatch(/µs$/)
     expect([...shown.keys()].filter((what) => what.startsWith('engine'))).toEqual([])
   })
 
