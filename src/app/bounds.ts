@@ -20,6 +20,8 @@ export const BOUNDS = {
   profilesInMemoryMax: 100_000,
   /** Of users of other servers whom no room names. */
   remoteProfilesMax: 20_000,
+  /** Whole profiles of users of other servers, as clients asked for them. */
+  remoteFieldsMax: 1_000,
   /** Servers that speak presence lists. */
   listPeersMax: 10_000,
   /** What they asked by `poll` and `unpoll`, of all users together. */

@@ -15,7 +15,7 @@ import { createPeerKeys } from '../federation/keys.ts'
 import type { ObserveFederation } from '../federation/observe.ts'
 import { createOutbound } from '../federation/outbound.ts'
 import { createOwnKeys } from '../federation/own-keys.ts'
-import { createQueryProfile } from '../federation/queries.ts'
+import { createAskProfile } from '../federation/queries.ts'
 import { createServerAuth, type ServerAuth } from '../federation/server-auth.ts'
 import { silentDestinations } from '../federation/silent-destinations.ts'
 import { createTransport, type Transport } from '../federation/transport.ts'
@@ -29,7 +29,7 @@ import type { SigningKey } from '../matrix/signing.ts'
 import type { Destinations } from '../ports/destinations.ts'
 import type { EduSinks, EduSources } from '../ports/edus.ts'
 import type { Log } from '../ports/log.ts'
-import type { QueryProfile } from '../ports/remote-profiles.ts'
+import type { AskProfile } from '../ports/remote-profiles.ts'
 import type { Store } from '../ports/store.ts'
 import type { RateLimits } from '../service/rate-limit.ts'
 import type { Config } from './options.ts'
@@ -53,7 +53,7 @@ export interface FederationDeps {
 /** The road to other servers and from them. Without `federation.enabled` it is there and leads nowhere. */
 export interface Federation {
   readonly destinations: Destinations
-  readonly queryProfile: QueryProfile
+  readonly askProfile: AskProfile
   /** Who verifies the requests of servers; null: there are no routes for them. */
   readonly servers: ServerAuth | null
   /** Servers for which something waits or is remembered; those of them that failed. */
@@ -71,7 +71,7 @@ export function composeFederation(deps: FederationDeps): Federation {
 
 const NO_ROAD: Federation = {
   destinations: silentDestinations,
-  queryProfile: async () => null,
+  askProfile: async () => ({ kind: 'none' }),
   servers: null,
   counts: { size: 0, failing: 0 },
   routes: () => [],
@@ -108,7 +108,7 @@ function openRoad(deps: FederationDeps): Federation {
   })
   return {
     destinations: outbound,
-    queryProfile: createQueryProfile({ transport, outbound }),
+    askProfile: createAskProfile({ transport, outbound }),
     servers: createServerAuth({ serverName, keys, sinks: edus, observe }),
     counts: outbound,
     routes: ({ profiles }) =>

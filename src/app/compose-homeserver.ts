@@ -14,6 +14,7 @@ import { Memberships } from '../homeserver/memberships.ts'
 import { createPasswordAttempts } from '../homeserver/password-attempts.ts'
 import { createPasswords, type Passwords } from '../homeserver/passwords.ts'
 import { createProfiles, type Profiles } from '../homeserver/profiles.ts'
+import { createRemoteFields } from '../homeserver/remote-fields.ts'
 import { createRoomReading, type RoomReading } from '../homeserver/room-reading.ts'
 import { createRooms, type Rooms } from '../homeserver/rooms.ts'
 import { createUserDirectory, type UserDirectory } from '../homeserver/user-directory.ts'
@@ -21,6 +22,7 @@ import { createUserSettings, type UserSettingsSource } from '../homeserver/user-
 import type { RoomId, ServerName, UserId } from '../matrix/ids.ts'
 import type { SigningKey } from '../matrix/signing.ts'
 import type { Log } from '../ports/log.ts'
+import type { AskProfile } from '../ports/remote-profiles.ts'
 import type { Store } from '../ports/store.ts'
 import type { Stream } from '../ports/stream.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
@@ -37,6 +39,8 @@ export interface HomeserverDeps {
   readonly signingKey: SigningKey
   readonly stream: Stream
   readonly submit: PresenceSubmit
+  /** Asks other servers for profiles of their users. */
+  readonly askProfile: AskProfile
   readonly wake: Wake
   readonly limits: { check(name: 'login', key: string): void; tryTake(name: 'login', key: string): boolean }
   /** Ends what an account that ended leaves behind elsewhere; may be called again for what it left undone. */
@@ -88,7 +92,16 @@ export async function composeHomeserver(deps: HomeserverDeps): Promise<Homeserve
   })
   const accountData = createAccountData(shared)
   await accountData.loadIgnores()
-  const profiles = createProfiles({ ...shared, directory, propagate: rooms.propagateProfile })
+  const profiles = createProfiles({
+    ...shared,
+    directory,
+    propagate: rooms.propagateProfile,
+    remoteFields: createRemoteFields({
+      ask: deps.askProfile,
+      clock: deps.clock,
+      usersMax: BOUNDS.remoteFieldsMax,
+    }),
+  })
   const identities = composeAccounts(shared, { lastSeen, directory, rooms })
   return {
     ...identities,

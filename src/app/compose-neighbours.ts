@@ -1,9 +1,10 @@
 import type { Clock } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
+import { createQueryProfile } from '../federation/queries.ts'
 import type { Destinations } from '../ports/destinations.ts'
 import type { Directory } from '../ports/directory.ts'
 import type { Log } from '../ports/log.ts'
-import type { QueryProfile } from '../ports/remote-profiles.ts'
+import type { AskProfile } from '../ports/remote-profiles.ts'
 import type { Store } from '../ports/store.ts'
 import { createFederatedPresence, type FederatedPresence } from '../service/federated-presence.ts'
 import { createListPeers, type ListPeers } from '../service/list-peers.ts'
@@ -59,7 +60,7 @@ export function composeNeighbours(deps: {
   readonly loop: Loop
   readonly directory: Directory
   readonly destinations: Destinations
-  readonly queryProfile: QueryProfile
+  readonly askProfile: AskProfile
 }): Neighbours {
   const { config, log, clock, loop } = deps
   const switches = switchesOf(config)
@@ -79,7 +80,7 @@ export function composeNeighbours(deps: {
   const profiles = createRemoteProfiles({
     clock,
     log,
-    query: deps.queryProfile,
+    query: createQueryProfile(deps.askProfile),
     onChanged: (userId) => loop.remoteProfileChanged(userId),
     usersMax: BOUNDS.remoteProfilesMax,
   })

@@ -108,12 +108,13 @@ export async function compose(deps: ComposeDeps): Promise<Composition> {
     limits,
     stream,
     submit: core.loop,
+    askProfile: federation.askProfile,
     wake: core.wakeups,
     onDeactivate: (userId) => services.lists.end(userId),
   })
   const services: Services = await composeServices(deps, core, homeserver, { limits, stream, federation })
   const routes = [
-    ...clientRoutes(deps, homeserver, services),
+    ...clientRoutes(deps, homeserver, services, limits),
     ...federation.routes(homeserver),
     ...healthRoutes({ isReady: deps.isReady }),
     ...metricsRoutes({ metrics }),
@@ -180,7 +181,12 @@ async function composeServices(
   }
 }
 
-function clientRoutes(deps: ComposeDeps, homeserver: Homeserver, services: Services): Route[] {
+function clientRoutes(
+  deps: ComposeDeps,
+  homeserver: Homeserver,
+  services: Services,
+  limits: RateLimits<LimitName>,
+): Route[] {
   const { presence, sync } = services
   const { config, clock, random } = deps
   const { serverName, registration } = config
@@ -203,7 +209,7 @@ function clientRoutes(deps: ComposeDeps, homeserver: Homeserver, services: Servi
     ...loginRoutes(own),
     ...accountRoutes(own),
     ...devicesRoutes(own),
-    ...profileRoutes(own),
+    ...profileRoutes({ ...own, limits }),
     ...userDirectoryRoutes(own),
     ...accountDataRoutes(own),
     ...pushRulesRoutes({ accountData }),

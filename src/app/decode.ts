@@ -142,8 +142,7 @@ function decodeTexts(spec: OptionSpec, path: string, given: Given, decoding: Dec
 }
 
 function decodeRoutes(path: string, given: Given, decoding: Decoding): unknown {
-  if (given.kind !== 'map')
-    return refuse(decoding, path, given, 'must be a map of server names to host:port')
+  if (given.kind !== 'map') return refuse(decoding, path, given, 'must be a map of server names to host:port')
   const routes = new Map<ServerName, string>()
   for (const { key, value } of given.entries) {
     const own = `${path}.${key}`

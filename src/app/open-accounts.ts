@@ -35,6 +35,7 @@ export async function openAccounts(deps: Surroundings): Promise<OpenAccounts> {
     submit: SILENT_SUBMIT,
     wake: SILENT_WAKE,
     onDeactivate: async () => {},
+    askProfile: async () => ({ kind: 'none' }),
     limits: createRateLimits({
       clock,
       limits: { login: config.rateLimits.login },

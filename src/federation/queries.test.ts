@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from 'vitest'
 import type { UserId } from '../matrix/ids.ts'
-import type { QueryProfile } from '../ports/remote-profiles.ts'
-import { createQueryProfile } from './queries.ts'
+import type { AskProfile, QueryProfile } from '../ports/remote-profiles.ts'
+import { createAskProfile, createQueryProfile } from './queries.ts'
 import type { Outcome, SignedRequest } from './transport.ts'
 
 const BOB = '@bob+ä/?&=:remote.example:8448' as UserId
@@ -9,12 +9,13 @@ const BOB = '@bob+ä/?&=:remote.example:8448' as UserId
 let asked: SignedRequest[]
 let outcome: Outcome
 let failing: string[]
+let ask: AskProfile
 let query: QueryProfile
 
 beforeEach(() => {
   asked = []
   failing = []
-  query = createQueryProfile({
+  ask = createAskProfile({
     transport: {
       signedRequest: async (request) => {
         asked.push(request)
@@ -23,6 +24,7 @@ beforeEach(() => {
     },
     outbound: { isFailing: (server) => failing.includes(server) },
   })
+  query = createQueryProfile(ask)
 })
 
 const answer = (status: number, body: object | null = {}): Outcome =>
@@ -66,4 +68,13 @@ test('§5.9 a server whose back-off runs is not asked', async () => {
   failing = ['remote.example:8448']
   await expect(query(BOB)).rejects.toThrow('it failed lately')
   expect(asked).toEqual([])
+})
+
+test('§2.10 a whole profile is what the server says; 403 and 404 are told apart', async () => {
+  outcome = answer(200, { displayname: 'Bob', 'm.tz': 'Europe/Zurich' })
+  expect(await ask(BOB)).toEqual({ kind: 'profile', fields: { displayname: 'Bob', 'm.tz': 'Europe/Zurich' } })
+  outcome = answer(403)
+  expect(await ask(BOB)).toEqual({ kind: 'forbidden' })
+  outcome = answer(404)
+  expect(await ask(BOB)).toEqual({ kind: 'none' })
 })

@@ -1,12 +1,13 @@
 import { serverOf, type ServerName, type UserId } from '../matrix/ids.ts'
 import { ownString } from '../matrix/json.ts'
 import type { PublicProfile } from '../ports/directory.ts'
-import type { QueryProfile } from '../ports/remote-profiles.ts'
+import type { AskProfile, QueryProfile } from '../ports/remote-profiles.ts'
 import type { Outbound } from './outbound.ts'
 import type { Transport } from './transport.ts'
 
 const PATH = '/_matrix/federation/v1/query/profile'
 const OK = 200
+const FORBIDDEN = 403
 
 /** The other server gave no answer that can be used. */
 class QueryFailed extends Error {
@@ -17,11 +18,11 @@ class QueryFailed extends Error {
   }
 }
 
-/** Asks a user's server for the two names (PRESENCE-SPEC §5.8); one whose back-off runs is not asked. */
-export function createQueryProfile(deps: {
+/** Asks a user's server for the profile (PRESENCE-SPEC §5.8); one whose back-off runs is not asked. */
+export function createAskProfile(deps: {
   readonly transport: Pick<Transport, 'signedRequest'>
   readonly outbound: Pick<Outbound, 'isFailing'>
-}): QueryProfile {
+}): AskProfile {
   const { transport, outbound } = deps
   return async (userId) => {
     const destination = serverOf(userId)
@@ -31,8 +32,17 @@ export function createQueryProfile(deps: {
     if (answer.kind === 'failed') throw new QueryFailed(destination, answer.reason)
     const { status, body } = answer
     if (status >= 500 || status === 429) throw new QueryFailed(destination, `status ${status}`)
-    if (status !== OK || body === null) return null
-    return names(ownString(body, 'displayname'), ownString(body, 'avatar_url'))
+    if (status === OK && body !== null) return { kind: 'profile', fields: body }
+    return { kind: status === FORBIDDEN ? 'forbidden' : 'none' }
+  }
+}
+
+/** Asks for the two names. */
+export function createQueryProfile(ask: AskProfile): QueryProfile {
+  return async (userId) => {
+    const answer = await ask(userId)
+    if (answer.kind !== 'profile') return null
+    return names(ownString(answer.fields, 'displayname'), ownString(answer.fields, 'avatar_url'))
   }
 }
 

@@ -5,7 +5,7 @@ import { SERVER } from '../../test/support/accounts.ts'
 import { settle } from '../../test/support/manual-clock.ts'
 import { canonicalJson } from '../matrix/canonical-json.ts'
 import { MatrixError } from '../matrix/errors.ts'
-import { makeUserId, type UserId } from '../matrix/ids.ts'
+import { makeUserId, type ServerName, type UserId } from '../matrix/ids.ts'
 import { own, type Json } from '../matrix/json.ts'
 import type { PublicProfile, Requester } from '../ports/directory.ts'
 import type { Store } from '../ports/store.ts'
@@ -27,6 +27,7 @@ async function house(propagate?: (userId: UserId) => Promise<void>, store?: Stor
   const base = await aUserHouse(store)
   const profiles = createProfiles({
     ...base,
+    ...ELSEWHERE,
     propagate: async (userId: UserId, profile: PublicProfile) => {
       base.told.push(`rooms ${userId} ${JSON.stringify(profile)}`)
       await propagate?.(userId)
@@ -35,11 +36,23 @@ async function house(propagate?: (userId: UserId) => Promise<void>, store?: Stor
   return { ...base, profiles, alice: await enrol(base, 'alice') }
 }
 
+/** Users of other servers have what their servers say. */
+const ELSEWHERE = {
+  serverName: 'hs.test' as ServerName,
+  remoteFields: { get: async (userId: UserId) => ({ displayname: `${userId} elsewhere` }) },
+}
+
 const AVATAR = 'mxc://hs.test/picture'
 const PUBLISHED = 'profileChanged @alice:hs.test A'
 const refusal = (errcode: string, status = 400): object => ({ name: 'MatrixError', status, errcode })
 
 describe('reading', () => {
+  test('§2.10 of users of other servers those are asked', async () => {
+    const { profiles } = await house()
+    expect(await profiles.get('@zoe:far' as UserId)).toEqual({ displayname: '@zoe:far elsewhere' })
+    expect(await profiles.exists('@zoe:far' as UserId)).toBe(false)
+  })
+
   test('P-121 a user without profile, and an unknown one, have none', async () => {
     const { profiles, alice } = await house()
     expect(await profiles.get(alice.userId)).toBeNull()
@@ -83,7 +96,7 @@ describe('the two names', () => {
       ...base.submit,
       profileChanged: () => void seen.push(base.directory.profiles([alice.userId])),
     }
-    const profiles = createProfiles({ ...base, submit, propagate: async () => {} })
+    const profiles = createProfiles({ ...base, ...ELSEWHERE, submit, propagate: async () => {} })
     await profiles.set(alice, 'displayname', 'Alice')
     expect((await seen[0])?.get(alice.userId)).toEqual({ displayname: 'Alice' })
   })

@@ -1,7 +1,7 @@
 import { Background } from '../base/background.ts'
 import { canonicalJson } from '../matrix/canonical-json.ts'
 import { MatrixError, refuse } from '../matrix/errors.ts'
-import type { UserId } from '../matrix/ids.ts'
+import { serverOf, type ServerName, type UserId } from '../matrix/ids.ts'
 import { own, type Json, type JsonObject } from '../matrix/json.ts'
 import type { PublicProfile, Requester } from '../ports/directory.ts'
 import type { Log } from '../ports/log.ts'
@@ -10,6 +10,7 @@ import type { Stream } from '../ports/stream.ts'
 import type { PresenceSubmit } from '../ports/submit.ts'
 import type { ActiveUsers } from './active-users.ts'
 import type { AccountDirectory } from './directory.ts'
+import type { RemoteFields } from './remote-fields.ts'
 import { Unfinished } from './unfinished.ts'
 
 export const PROFILE_BYTES_MAX = 65_536
@@ -28,7 +29,11 @@ const PROPAGATED: ReadonlySet<string> = new Set(['displayname', 'avatar_url'])
 
 /** Everybody reads; only the requester's own profile can be changed. */
 export interface Profiles {
-  /** All fields of a user; null if there is no such user or no field (P-121). */
+  /**
+   * All fields of a user; null if there is no such user or no field (P-121). Of users of other servers those are asked.
+   *
+   * @throws MatrixError 403 M_FORBIDDEN if another server says so, 502 M_UNKNOWN if it says nothing
+   */
   get(userId: UserId): Promise<JsonObject | null>
   /** Does the account exist? The old surface answers for its unset names (PRESENCE-SPEC §2.10). */
   exists(userId: UserId): Promise<boolean>
@@ -46,6 +51,8 @@ export interface Profiles {
 }
 
 interface ProfilesDeps {
+  readonly serverName: ServerName
+  readonly remoteFields: Pick<RemoteFields, 'get'>
   readonly store: Pick<Store, 'profiles' | 'account' | 'meta'>
   readonly stream: Pick<Stream, 'commit'>
   /** `propagate` runs in the user's line, too: names reach rooms in order, and no join between misses one. */
@@ -86,6 +93,7 @@ export function createProfiles(deps: ProfilesDeps): Profiles {
 
   return {
     async get(userId) {
+      if (serverOf(userId) !== deps.serverName) return deps.remoteFields.get(userId)
       const fields = await fieldsOf(userId)
       return Object.keys(fields).length === 0 ? null : fields
     },

@@ -58,6 +58,7 @@ export const ERRORS = {
   headersTooLarge: [431, 'M_TOO_LARGE', 'The headers or the address of the request are over their limit'],
   limitExceeded: [429, 'M_LIMIT_EXCEEDED', 'Too many requests; `retry_after_ms` says when to come back'],
   internal: [500, 'M_UNKNOWN', 'A fault in the server; the text names the entry in its log'],
+  unreachable: [502, 'M_UNKNOWN', 'Another server had to be asked and gave no answer'],
   notReady: [503, 'M_UNKNOWN', 'The server is starting or stopping'],
 } as const satisfies Record<string, readonly [status: number, errcode: string, meaning: string]>
 

@@ -1,4 +1,5 @@
 import type { UserId } from '../matrix/ids.ts'
+import type { JsonObject } from '../matrix/json.ts'
 import type { PublicProfile } from './directory.ts'
 
 /** What another server said of the two names; null: it did not say. */
@@ -18,5 +19,15 @@ export interface RemoteProfiles {
   heard(userId: UserId, said: SaidProfile): void
 }
 
-/** Asks the user's server; null if it knows no such user or tells nothing. Rejects, in bounded time, if it does not answer. */
+/** What a user's server says of their profile (PRESENCE-SPEC §5.8). */
+export type ProfileAnswer =
+  | { readonly kind: 'profile'; readonly fields: JsonObject }
+  /** There is no such user, or nothing to tell. */
+  | { readonly kind: 'none' }
+  | { readonly kind: 'forbidden' }
+
+/** Asks the user's server. Rejects, in bounded time, if it does not answer. */
+export type AskProfile = (userId: UserId) => Promise<ProfileAnswer>
+
+/** The same for the two names; null if it tells none. */
 export type QueryProfile = (userId: UserId) => Promise<PublicProfile | null>

@@ -232,7 +232,7 @@ export class SimServer {
       loop: core.loop,
       directory,
       destinations: outbound,
-      queryProfile: async () => null,
+      askProfile: async () => ({ kind: 'none' }),
     })
     const events = createPresenceEvents({
       directory,

@@ -1,14 +1,27 @@
 import type { Profiles } from '../../homeserver/profiles.ts'
 import { refuse } from '../../matrix/errors.ts'
+import { serverOf, type ServerName, type UserId } from '../../matrix/ids.ts'
 import { own, type Json, type JsonObject } from '../../matrix/json.ts'
 import type { Requester } from '../../ports/directory.ts'
+import type { RateLimits } from '../../service/rate-limit.ts'
+import { limitKey } from '../address.ts'
 import { ownPath } from '../own-path.ts'
 import { userIdParam } from '../params.ts'
-import { BODY_BYTES_MAX_LARGE, EVERYWHERE, route, V3, type Route, type Surface } from '../route.ts'
+import {
+  BODY_BYTES_MAX_LARGE,
+  EVERYWHERE,
+  route,
+  V3,
+  type LimitName,
+  type Route,
+  type Surface,
+} from '../route.ts'
 import { jsonObject } from './event-bodies.ts'
 
 interface ProfileDeps {
   readonly profiles: Profiles
+  readonly serverName: ServerName
+  readonly limits: Pick<RateLimits<LimitName>, 'take'>
 }
 
 /** Fields that every surface has had since 2015; any other name is for v3 alone. */
@@ -23,8 +36,10 @@ export function profileRoutes(deps: ProfileDeps): Route[] {
       path: '/profile/:userId',
       under: EVERYWHERE,
       auth: 'none',
-      handle: async ({ params }) => {
-        const fields = await deps.profiles.get(userIdParam(params.userId))
+      handle: async ({ params, ip }) => {
+        const userId = userIdParam(params.userId)
+        limitRemote(deps, userId, ip)
+        const fields = await deps.profiles.get(userId)
         if (fields === null) throw refuse.notFound('The user does not exist, or has no profile')
         return fields
       },
@@ -41,7 +56,7 @@ function nameRoutes(deps: ProfileDeps, name: (typeof NAMES)[number]): Route[] {
       path: `/profile/:userId/${name}`,
       under: BEFORE_V3,
       auth: 'none',
-      handle: ({ params, surface }) => readField(deps, params.userId, name, surface),
+      handle: ({ params, surface, ip }) => readField(deps, params.userId, name, { surface, ip }),
     }),
     route({
       method: 'PUT',
@@ -62,7 +77,7 @@ function fieldRoutes(deps: ProfileDeps): Route[] {
       path: '/profile/:userId/:field',
       under: V3,
       auth: 'none',
-      handle: ({ params, surface }) => readField(deps, params.userId, params.field, surface),
+      handle: ({ params, surface, ip }) => readField(deps, params.userId, params.field, { surface, ip }),
     }),
     route({
       method: 'PUT',
@@ -89,13 +104,20 @@ function fieldRoutes(deps: ProfileDeps): Route[] {
   ]
 }
 
+/** Anybody may ask, and what is not known here makes this server ask another one. */
+function limitRemote({ serverName, limits }: ProfileDeps, userId: UserId, ip: string): void {
+  if (serverOf(userId) !== serverName) limits.take('search', limitKey(ip))
+}
+
 async function readField(
-  { profiles }: ProfileDeps,
+  deps: ProfileDeps,
   pathUser: string,
   field: string,
-  surface: Surface,
+  { surface, ip }: { readonly surface: Surface; readonly ip: string },
 ): Promise<JsonObject> {
+  const { profiles } = deps
   const userId = userIdParam(pathUser)
+  limitRemote(deps, userId, ip)
   const value = own((await profiles.get(userId)) ?? {}, field)
   if (value !== undefined) return { [field]: value }
   // 2015 clients expect a null for an existing user without a name (A-41).
