@@ -14,6 +14,8 @@ const TIMEOUT_MS = 60 * SECOND
 /** Whatever is late or doubled comes within this; so long servers remember what they answered. */
 const LATE_MAX_MS = 300 * SECOND
 
+const FAILURES: readonly number[] = [429, 429, 500, 502, 503]
+
 /** One life of a server, as the network knows it. */
 export interface Host {
   readonly name: ServerName
@@ -60,6 +62,8 @@ export class LossyNet {
   transactions = 0
   attempts = 0
   hasFaults = true
+  /** Without, nobody refuses what they were told: what is refused is lost until something else is said. */
+  readonly hasRefusals: boolean
   /** How often each fate befell. */
   readonly fates = new Map<string, number>()
   readonly #clock: ManualClock
@@ -82,11 +86,13 @@ export class LossyNet {
   constructor(deps: {
     readonly clock: ManualClock
     readonly random: Choices
+    readonly hasRefusals: boolean
     readonly host: (name: ServerName) => Host | null
     readonly onFirst: (sending: Sending) => void
   }) {
     this.#clock = deps.clock
     this.#random = deps.random
+    this.hasRefusals = deps.hasRefusals
     this.#host = deps.host
     this.#onFirst = deps.onFirst
   }
@@ -161,7 +167,7 @@ export class LossyNet {
       case 'slow':
         return arrive(this.#random.below(TIMEOUT_MS))
       case 'turned away': {
-        const status = this.#random.of([429, 429, 500, 502, 503, 413, 413, 400, 403])
+        const status = this.#random.of(this.hasRefusals ? [...FAILURES, 413, 413, 400, 403] : FAILURES)
         const retryAfterMs =
           status === 429 && this.#random.below(2) === 0 ? this.#random.below(120_000) : null
         return this.#after(wayMs, () => ({ kind: 'answered', status, body: {}, retryAfterMs }))

@@ -20,8 +20,10 @@ export const DAY = 24 * HOUR
 /** Clocks of servers differ by this at most. */
 const SKEW_MAX_MS = 2 * MINUTE
 const ROOMS = 2
-/** After this nothing is on its way any more: back-offs, expiry and reminders are over. */
+/** After this back-offs, expiry and reminders are over, whatever was lost. */
 const HEALING_MS = 3 * HOUR
+/** Where nothing was lost but by failures, it takes no ping and no reminder: only the end of the back-offs. */
+const PROMPT_HEALING_MS = 8 * MINUTE
 const STREAMS: readonly StreamPresence[] = [
   'implicit',
   'implicit',
@@ -43,6 +45,8 @@ export class SimWorld {
   readonly trace: string[] = []
   /** What was seen of it, so that a test can tell whether it tested anything. */
   readonly seen = new Map<string, number>()
+  /** Nothing that was acknowledged is ever lost: no refusals, no crashes. */
+  readonly isPrompt: boolean
   readonly #random: Choices
   readonly #ledger = new Ledger(this.time)
   readonly #rooms: SimRooms
@@ -51,10 +55,12 @@ export class SimWorld {
 
   private constructor(random: Choices) {
     this.#random = random
+    this.isPrompt = random.below(2) === 0
     const names = ['a.example', 'b.example', 'c.example', 'd.example'] as ServerName[]
     this.net = new LossyNet({
       clock: this.time,
       random,
+      hasRefusals: !this.isPrompt,
       host: (name) => this.#byName.get(name)?.running ?? null,
       onFirst: (sending) => this.#ledger.checkSaid(sending, this.#serverNamed(sending.from.name)),
     })
@@ -110,7 +116,7 @@ export class SimWorld {
     for (const server of this.servers) this.#rooms.arriveAll(server)
     for (const device of this.devices)
       if (this.#random.below(2) === 0 && !this.#isOver(device.userId)) device.connects('implicit')
-    await this.passes(HEALING_MS)
+    await this.passes(this.isPrompt ? PROMPT_HEALING_MS : HEALING_MS)
     for (const device of this.devices) {
       if (this.#random.below(2) === 0 || this.#isOver(device.userId)) continue
       await this.#touch(device)
@@ -143,7 +149,10 @@ export class SimWorld {
 
   #newServer(name: ServerName): SimServer {
     const skewMs = this.#random.below(2 * SKEW_MAX_MS) - SKEW_MAX_MS
-    const env = { ADSUM_PRESENCE__BUSY: this.#random.of(['true', 'false']) }
+    const env = {
+      ADSUM_PRESENCE__BUSY: this.#random.of(['true', 'false']),
+      ...(this.isPrompt && { ADSUM_FEDERATION__RETRY_MAX: '2m' }),
+    }
     return new SimServer({
       name,
       time: this.time,
@@ -214,7 +223,7 @@ export class SimWorld {
   async #server(): Promise<void> {
     const server = this.#random.of(this.servers)
     if (server.running === null) return this.#start(server)
-    const isClean = this.#random.below(2) === 0
+    const isClean = this.isPrompt || this.#random.below(2) === 0
     this.#note(`${server.name} ${isClean ? 'stops' : 'crashes'}`)
     const { life } = server
     if (isClean) await server.stops()
