@@ -703,13 +703,22 @@ describe('replays', () => {
     await rolf.sets('online', 'recorded')
     await both.advance(BATCH)
     const recorded = both.link(HOME).transactions(REMOTE)
+    await dora.syncs({ set_presence: 'unavailable' })
+    await rolf.sets('unavailable', 'newer')
+    await both.advance(BATCH)
+    expect((await dora.status(rolf)).body).toMatchObject({ status_msg: 'newer' })
+    for (const exchange of recorded) {
+      const answered = await both.link(HOME).replays(exchange)
+      expect([answered?.status, String(answered?.body)]).toEqual([
+        200,
+        JSON.stringify(exchange.answered?.body),
+      ])
+    }
+    expect((await dora.status(rolf)).body).toMatchObject({ status_msg: 'newer' })
     await new Follower(dora).drops(rolf)
     await both.advance(MINUTE)
     await both.agrees(dora, rolf, 'absent absent')
-    for (const exchange of recorded) {
-      const answered = await both.link(HOME).replays(exchange)
-      expect(answered?.status).toBe(200)
-    }
+    for (const exchange of recorded) await both.link(HOME).replays(exchange)
     await both.advance(HOUR)
     await both.agrees(dora, rolf, 'absent absent')
     // The same to another server is for another destination.
