@@ -21,6 +21,7 @@ test(`L-10 L-21 servers on a bad network show nothing without consent, agree onc
     }
     for (const what of world.seen.keys()) seen.add(what)
   }
+  if (WORLDS < 5) return
   // It was about something.
   const [sides, faces] = [
     ['over, over', 'pending, pending', 'accepted, granted'],

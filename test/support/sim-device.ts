@@ -20,7 +20,7 @@ export class SimDevice {
   readonly #dots = new Map<UserId, Dot>()
   #since: SyncToken | null = null
   #stream: { readonly life: Life; readonly close: () => void } | null = null
-  /** Somebody left a room, or was ignored, since it read last: after a restart nobody knows that it is owed their `offline`. */
+  /** Somebody went out of sight since it read last, in a way of which nothing is known after a restart. */
   #misses = false
 
   constructor(userId: UserId, deviceId: string, server: SimServer) {

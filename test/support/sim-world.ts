@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 import type { StreamPresence } from '../../src/engine/commands.ts'
 import { serverOf, type DeviceId, type ServerName, type UserId } from '../../src/matrix/ids.ts'
+import type { Write } from '../../src/ports/store.ts'
 import type { PresenceReport } from '../../src/ports/submit.ts'
 import { operate } from './list-devices.ts'
 import type { Choices, ListHouse } from './list-house.ts'
@@ -160,8 +161,17 @@ export class SimWorld {
       random: this.#random,
       env,
       send: (from, request) => this.net.request(from, request),
-      onCommit: (writes) => this.#ledger.committed(name, writes),
+      onCommit: (writes) => this.#committed(name, writes),
     })
+  }
+
+  #committed(name: ServerName, writes: readonly Write[]): void {
+    this.#ledger.committed(name, writes)
+    for (const write of writes) {
+      if (!('put' in write) || write.put !== 'presenceList' || write.row.state !== 'pending') continue
+      // Of a pair that ended and was begun again while a device slept, only the beginning is known after a restart.
+      for (const device of this.devices) if (device.userId === write.row.observer) device.somebodyWent()
+    }
   }
 
   #people(server: SimServer): SimDevice[] {
