@@ -116,15 +116,18 @@ export class SimWorld {
     for (const server of this.servers) if (server.running === null) await this.#start(server)
     for (const server of this.servers) this.#rooms.arriveAll(server)
     for (const device of this.devices)
-      if (this.#random.below(2) === 0 && !this.#isOver(device.userId)) device.connects('implicit')
+      if (this.#random.below(3) === 0 && !this.#isOver(device.userId)) device.connects('implicit')
     await this.passes(this.isPrompt ? PROMPT_HEALING_MS : HEALING_MS)
+    await checkAgreement(this)
     for (const device of this.devices) {
       if (this.#random.below(2) === 0 || this.#isOver(device.userId)) continue
-      await this.#touch(device)
+      if (this.#random.below(3) === 0) this.#turnRoom(device)
+      else await this.#touch(device)
       await this.#look()
       await this.passes(this.#random.below(5 * SECOND))
     }
-    await this.passes(2 * MINUTE)
+    // Rooms take their time, and who is gone has a grace.
+    await this.passes(6 * MINUTE)
     await checkAgreement(this)
   }
 
@@ -152,7 +155,8 @@ export class SimWorld {
     const skewMs = this.#random.below(2 * SKEW_MAX_MS) - SKEW_MAX_MS
     const env = {
       ADSUM_PRESENCE__BUSY: this.#random.of(['true', 'false']),
-      ...(this.isPrompt && { ADSUM_FEDERATION__RETRY_MAX: '2m' }),
+      // Who becomes idle meanwhile is told again, which would mend whatever went wrong.
+      ...(this.isPrompt && { ADSUM_FEDERATION__RETRY_MAX: '2m', ADSUM_PRESENCE__IDLE_TIMEOUT: '1h' }),
     }
     return new SimServer({
       name,
