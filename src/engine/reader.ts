@@ -83,10 +83,20 @@ export class Reader {
   }
 
   #changed(viewer: UserNum, seq: number, places: Places): void {
-    for (const user of this.#log.changedSince(seq)) {
+    for (const user of this.#mayHaveChanged(viewer, seq)) {
       const changedSeq = this.#log.seqOf(user, user === viewer)
       if (changedSeq > seq && this.#interest.isShown(viewer, user)) places.set(user, changedSeq)
     }
+  }
+
+  /** Whoever changed, or whoever the viewer is shown: the fewer, so that nobody walks what a busy server says of strangers. */
+  #mayHaveChanged(viewer: UserNum, seq: number): Iterable<UserNum> {
+    const { rooms, observed } = this.#interest.ties(viewer)
+    let shownMax = 1 + observed.size
+    for (const { members } of rooms.values()) shownMax += members.size
+    return shownMax < this.#log.head - seq
+      ? [viewer, ...this.#interest.visibleTo(viewer)]
+      : this.#log.changedSince(seq)
   }
 
   /** Those a common room made visible after `seq`: all its members to a newcomer, newcomers to all its members. */
