@@ -29,6 +29,8 @@ export async function startChild(module: string, args: readonly string[] = []): 
       gaugeUrl.href,
       ...(process.env['BENCH_NODE_ARGS']?.split(' ') ?? []),
     ],
+    // What is set for somebody else is no option of the server.
+    env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ADSUM_'))),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   const port = await listeningPort(child)

@@ -17,6 +17,8 @@ import { createVerdicts, type Verdicts } from './presence-list-verdict.ts'
 
 /** Entries of one list (`LIST_MAX`). */
 export const LIST_MAX = 1_000
+/** Who was dropped from one list and whose server has not heard of it yet; with more, nobody is invited. */
+export const UNHEARD_MAX = 1_000
 /** User IDs in one change (`LIST_CHANGE_MAX`). */
 export const LIST_CHANGE_MAX = 100
 /** An invite that is asked for again is sent again at most this often. */
@@ -37,7 +39,8 @@ export interface PresenceLists {
    * waits there and here, whether or not that server can be reached now.
    *
    * @throws MatrixError 400 M_INVALID_PARAM for what is no user ID, more than `LIST_CHANGE_MAX` of them, a list that would
-   *   grow beyond `LIST_MAX`, or users of other servers where those are not spoken with
+   *   grow beyond `LIST_MAX`, invites while more than `UNHEARD_MAX` were dropped whose servers have not heard of it, or users of
+   *   other servers where those are not spoken with
    */
   change(userId: UserId, change: ListChange): Promise<void>
   /**
@@ -257,10 +260,11 @@ class StoredLists implements PresenceLists {
     const { store } = this.#deps
     const entries = await store.presenceEntries(userId)
     const left = entries.map(({ observed }) => observed).filter((observed) => !dropped.has(observed))
-    // Whose server has not heard yet that they were dropped takes a place all the same: that is the bound of the outbox.
-    const waiting = (await store.listOutboxOf(userId)).map(({ observed }) => observed)
-    if (new Set([...left, ...waiting, ...invited]).size > LIST_MAX)
-      throw refuse.invalidParam(`A presence list has at most ${LIST_MAX} entries`)
+    const entered = new Set([...left, ...invited])
+    if (entered.size > LIST_MAX) throw refuse.invalidParam(`A presence list has at most ${LIST_MAX} entries`)
+    const waiting = await store.listOutboxOf(userId)
+    if (waiting.filter(({ observed }) => !entered.has(observed)).length > UNHEARD_MAX)
+      throw refuse.invalidParam('Too many servers have not heard yet whom this list dropped')
   }
 
   /** What a user does; but a request may outlive its account. */

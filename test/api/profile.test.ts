@@ -264,12 +264,18 @@ describe('other fields', () => {
 describe('looking up', () => {
   test('P-121 a user without profile, and an unknown one, are 404 M_NOT_FOUND', async () => {
     const { alice } = await company()
-    for (const of of [alice, '@nobody:home.example', '@bob:else.where']) {
+    for (const of of [alice, '@nobody:home.example']) {
       for (const surface of ['api/v1', 'r0', 'v3']) {
         const reply = await looksUp(of, undefined, surface)
         expect([reply.status, reply.body['errcode']]).toEqual([404, 'M_NOT_FOUND'])
       }
     }
+  })
+
+  test('§2.10 of a server that cannot be asked nothing is made up: 502', async () => {
+    await company()
+    const reply = await looksUp('@bob:remote.example')
+    expect([reply.status, reply.body['errcode']]).toEqual([502, 'M_UNKNOWN'])
   })
 
   test('P-121 an unset name is 404, on the old surface null for users there are', async () => {
