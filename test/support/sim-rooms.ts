@@ -18,6 +18,7 @@ export class SimRooms {
   readonly #servers: readonly SimServer[]
   readonly #time: ManualClock
   readonly #random: Choices
+  readonly #isAtOnce: boolean
   readonly #onMembers: (server: SimServer, roomId: RoomId) => void
 
   constructor(deps: {
@@ -25,6 +26,8 @@ export class SimRooms {
     readonly servers: readonly SimServer[]
     readonly time: ManualClock
     readonly random: Choices
+    /** What happens in rooms is known at once to all servers that are up. */
+    readonly isAtOnce: boolean
     /** What a server knows of a room is another. */
     readonly onMembers: (server: SimServer, roomId: RoomId) => void
   }) {
@@ -35,6 +38,7 @@ export class SimRooms {
     this.#servers = deps.servers
     this.#time = deps.time
     this.#random = deps.random
+    this.#isAtOnce = deps.isAtOnce
     this.#onMembers = deps.onMembers
   }
 
@@ -51,8 +55,8 @@ export class SimRooms {
       if (other === server) continue
       if (!isIn(room.members, other.name)) continue
       this.#queue(other, room.id).push({ userId, isJoined })
-      const lagMs = this.#random.of([0, 1_000, LAG_MAX_MS])
-      this.#time.after(this.#random.below(lagMs), () => this.#arrive(other, room.id))
+      if (this.#isAtOnce) this.#arrive(other, room.id)
+      else this.#time.after(this.#lagMs(), () => this.#arrive(other, room.id))
     }
     if (!isIn(room.members, server.name)) this.#queue(server, room.id).splice(0)
   }
@@ -74,6 +78,10 @@ export class SimRooms {
     if (next === undefined) return false
     this.#hear(server, roomId, next.userId, next.isJoined)
     return true
+  }
+
+  #lagMs(): number {
+    return this.#random.below(this.#random.of([0, 1_000, LAG_MAX_MS]))
   }
 
   /** A server that comes to a room hears first who is there. */

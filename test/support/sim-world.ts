@@ -74,7 +74,15 @@ export class SimWorld {
       this.#ledger.share(server.rooms.get(roomId) ?? [])
       for (const device of this.#devicesOf(server)) device.somebodyWent()
     }
-    this.#rooms = new SimRooms({ count: ROOMS, servers: this.servers, time: this.time, random, onMembers })
+    this.#rooms = new SimRooms({
+      count: ROOMS,
+      servers: this.servers,
+      time: this.time,
+      random,
+      // A push that comes before the join is dropped if meanwhile the last other tie to its user ends: a ping mends that.
+      isAtOnce: this.isPrompt,
+      onMembers,
+    })
   }
 
   static async open(random: Choices): Promise<SimWorld> {
@@ -126,8 +134,8 @@ export class SimWorld {
       await this.#look()
       await this.passes(this.#random.below(5 * SECOND))
     }
-    // Rooms take their time, and who is gone has a grace.
-    await this.passes(6 * MINUTE)
+    // Rooms take their time, and what went wrong with that is mended by pings.
+    await this.passes(this.isPrompt ? 2 * MINUTE : 40 * MINUTE)
     await checkAgreement(this)
   }
 
