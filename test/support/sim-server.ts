@@ -83,6 +83,8 @@ export class SimServer {
   /** When it heard that somebody left, by room and user. */
   readonly leftTs = new Map<string, Millis>()
   readonly errors: string[] = []
+  /** Since when it is down, in the world's time; null while it is up. */
+  downTs: Millis | null = null
   readonly #deps: SimServerDeps
   #life: Life | null = null
 
@@ -156,6 +158,7 @@ export class SimServer {
     await neighbours.restore()
     core.loop.begin()
     life.isListening = true
+    this.downTs = null
     neighbours.begin()
     life.inbound.begin()
     await life.outbound.begin()
@@ -168,6 +171,7 @@ export class SimServer {
     life.isListening = false
     life.isAlive = false
     life.cut()
+    this.downTs = this.#deps.time.now()
     this.#life = null
   }
 
@@ -180,6 +184,7 @@ export class SimServer {
     await this.#deps.time.advance(ENDING_MS)
     await ending
     life.isAlive = false
+    this.downTs = this.#deps.time.now()
     this.#life = null
   }
 

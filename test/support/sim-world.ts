@@ -21,6 +21,8 @@ export const DAY = 24 * HOUR
 /** Clocks of servers differ by this at most. */
 const SKEW_MAX_MS = 2 * MINUTE
 const ROOMS = 2
+/** Whatever was heard last of users of another server is not believed for longer. */
+const EXPIRY_MS = 66 * MINUTE
 /** After this back-offs, expiry and reminders are over, whatever was lost. */
 const HEALING_MS = 3 * HOUR
 /** Where nothing was lost but by failures, it takes no ping and no reminder: only the end of the back-offs. */
@@ -224,6 +226,19 @@ export class SimWorld {
     return this.#random.below(20) === 0 ? this.#random.below(32 * DAY) : this.#random.below(12 * HOUR)
   }
 
+  /** Of a server that is down for long, nobody is there any more (P-197). */
+  #checkSilent(server: SimServer): void {
+    for (const { name, downTs } of this.servers) {
+      if (downTs === null || this.time.now() - downTs <= EXPIRY_MS) continue
+      for (const observer of this.usersOf(server))
+        for (const observed of this.usersOf(this.#serverNamed(name))) {
+          const state = server.life.core.loop.view(observer, observed)?.state ?? 'offline'
+          if (state !== 'offline') expect.unreachable(`${observer} sees ${observed} ${state}, who is gone`)
+        }
+      this.saw('nobody of a server that is gone')
+    }
+  }
+
   async #act(): Promise<void> {
     const kind = this.#random.below(100)
     if (kind < 3) return this.#server()
@@ -368,6 +383,7 @@ export class SimWorld {
       for (const observer of this.usersOf(server))
         for (const observed of this.users)
           if (serverOf(observed) !== server.name) this.#ledger.checkShown(server, observer, observed)
+      this.#checkSilent(server)
       if (server.life.outbound.size >= this.servers.length)
         expect.unreachable('more destinations than servers')
       if (server.errors.length > 0) expect.unreachable(server.errors.join())
