@@ -17,6 +17,8 @@ export interface App extends RunningApp {
   readonly parked: number
   /** Requests being received, waiting or being answered. */
   readonly inFlight: number
+  /** Requests to other servers that have no answer yet. */
+  readonly underWay: number
 }
 
 interface AppDeps extends Surroundings {
@@ -76,7 +78,7 @@ function running(
   servesPage: boolean,
   close: () => Promise<void>,
 ): App {
-  const { presence, http } = composition
+  const { presence, http, federation } = composition
   return {
     addresses,
     servesPage,
@@ -85,6 +87,9 @@ function running(
     },
     get inFlight() {
       return http.inFlight
+    },
+    get underWay() {
+      return federation.counts.underWay
     },
     close,
   }

@@ -50,14 +50,23 @@ export interface FederationDeps {
   readonly observe: ObserveFederation
 }
 
+/** For gauges. */
+interface FederationCounts {
+  /** Servers for which something waits or is remembered. */
+  readonly destinations: number
+  /** Those of them that failed when they were last tried. */
+  readonly failing: number
+  /** Requests to other servers that have no answer yet. */
+  readonly underWay: number
+}
+
 /** The road to other servers and from them. Without `federation.enabled` it is there and leads nowhere. */
 export interface Federation {
   readonly destinations: Destinations
   readonly askProfile: AskProfile
   /** Who verifies the requests of servers; null: there are no routes for them. */
   readonly servers: ServerAuth | null
-  /** Servers for which something waits or is remembered; those of them that failed. */
-  readonly counts: { readonly size: number; readonly failing: number }
+  readonly counts: FederationCounts
   routes(deps: { readonly profiles: Profiles }): Route[]
   /** Said when the server listens. */
   begin(): Promise<void>
@@ -73,7 +82,7 @@ const NO_ROAD: Federation = {
   destinations: silentDestinations,
   askProfile: async () => ({ kind: 'none' }),
   servers: null,
-  counts: { size: 0, failing: 0 },
+  counts: { destinations: 0, failing: 0, underWay: 0 },
   routes: () => [],
   begin: async () => {},
   close: async () => {},
@@ -110,7 +119,17 @@ function openRoad(deps: FederationDeps): Federation {
     destinations: outbound,
     askProfile: createAskProfile({ transport, outbound }),
     servers: createServerAuth({ serverName, keys, sinks: edus, observe }),
-    counts: outbound,
+    counts: {
+      get destinations() {
+        return outbound.size
+      },
+      get failing() {
+        return outbound.failing
+      },
+      get underWay() {
+        return transport.underWay
+      },
+    },
     routes: ({ profiles }) =>
       federationRoutes({
         config,

@@ -87,8 +87,9 @@ export async function compose(deps: ComposeDeps): Promise<Composition> {
   const metrics = createMetrics({
     parked: () => core.wakeups.parked,
     inFlight: () => http.inFlight,
-    destinations: () => federation.counts.size,
+    destinations: () => federation.counts.destinations,
     destinationsFailing: () => federation.counts.failing,
+    requestsUnderWay: () => federation.counts.underWay,
     remoteUsers: () => core.loop.remoteUsers,
   })
   const federation: Federation = composeFederation({

@@ -84,6 +84,11 @@ export class HttpsClient {
     })
   }
 
+  /** Requests that have no answer yet, and connections that are being made. */
+  get underWay(): number {
+    return this.#exchanges + this.#connecting.size
+  }
+
   async exchange(request: HttpsRequest, signal: AbortSignal): Promise<HttpsOutcome> {
     if (this.#closed) return { kind: 'failed', reason: 'the server is stopping' }
     if (this.#exchanges >= this.#deps.bounds.exchangesMax)

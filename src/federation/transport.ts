@@ -39,6 +39,8 @@ export interface Transport {
     path: string,
     options: { readonly timeoutMs: Millis },
   ): Promise<Outcome>
+  /** Requests that have no answer yet. */
+  readonly underWay: number
   /** Ends what is under way. */
   close(): Promise<void>
 }
@@ -102,6 +104,10 @@ class HttpsTransport implements Transport {
     { timeoutMs }: { readonly timeoutMs: Millis },
   ): Promise<Outcome> {
     return this.#ask(destination, timeoutMs, { method: 'GET', path, headers: {}, body: null })
+  }
+
+  get underWay(): number {
+    return this.#client.underWay
   }
 
   close(): Promise<void> {

@@ -328,7 +328,15 @@ export class FederationHouse {
 
   async #moves(ms: number): Promise<void> {
     this.#elapsedMs += ms
-    for (const clock of this.#clocks.values()) await clock.advance(ms)
+    for (const clock of this.#clocks.values()) {
+      const end = clock.now() + ms
+      // What one clock's timers set off may set timers on the next one: no time passes for what is under way.
+      for (let due = clock.nextDue; due !== null && due <= end; due = clock.nextDue) {
+        await clock.advance(Math.max(0, due - clock.now()))
+        await this.quiet()
+      }
+      await clock.advance(end - clock.now())
+    }
     await this.quiet()
   }
 
@@ -344,6 +352,8 @@ export class FederationHouse {
     if (roads.some(({ isBusy }) => isBusy)) return true
     for (const [name, server] of this.servers) {
       if (this.#stopped.has(name)) continue
+      // What was asked of others and has not reached them yet is nowhere else to be seen.
+      if (server.underWay > 0) return true
       if (server.inFlight > server.waiting || server.waiting < this.#polling(name)) return true
     }
     return false

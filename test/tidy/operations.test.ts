@@ -62,6 +62,7 @@ test('docs/OPERATIONS.md has every metric with its type', async () => {
     inFlight: () => 0,
     destinations: () => 0,
     destinationsFailing: () => 0,
+    requestsUnderWay: () => 0,
     remoteUsers: () => 0,
   }).expose()
   const exposed = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type])

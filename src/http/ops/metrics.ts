@@ -21,6 +21,8 @@ interface Gauges {
   /** Servers for which something waits or is remembered; those of them that failed. */
   readonly destinations: () => number
   readonly destinationsFailing: () => number
+  /** Requests to other servers that have no answer yet. */
+  readonly requestsUnderWay: () => number
   readonly remoteUsers: () => number
 }
 
@@ -53,7 +55,7 @@ export function createMetrics(gauges: Gauges): Metrics {
 }
 
 function addGauges(registers: Registry[], gauges: Gauges): void {
-  const { parked, inFlight, destinations, destinationsFailing, remoteUsers } = gauges
+  const { parked, inFlight, destinations, destinationsFailing, requestsUnderWay, remoteUsers } = gauges
   const known = 'Users of other servers that were spoken of since the start.'
   const failing = 'Other servers that failed when they were last tried.'
   gauge(registers, 'adsum_sync_parked', 'Requests waiting for something to happen.', parked)
@@ -65,6 +67,12 @@ function addGauges(registers: Registry[], gauges: Gauges): void {
     destinations,
   )
   gauge(registers, 'adsum_federation_destinations_failing', failing, destinationsFailing)
+  gauge(
+    registers,
+    'adsum_federation_requests_under_way',
+    'Requests to other servers that have no answer yet.',
+    requestsUnderWay,
+  )
   gauge(registers, 'adsum_federation_remote_users', known, remoteUsers)
   gauge(registers, 'process_resident_memory_bytes', 'Memory of the process.', () => process.memoryUsage.rss())
 }

@@ -9,6 +9,7 @@ const GAUGES = {
   inFlight: () => 0,
   destinations: () => 0,
   destinationsFailing: () => 0,
+  requestsUnderWay: () => 0,
   remoteUsers: () => 0,
 }
 
@@ -58,6 +59,7 @@ test('metrics count what goes to other servers and comes from them, and never na
     ...GAUGES,
     destinations: () => 5,
     destinationsFailing: () => 2,
+    requestsUnderWay: () => 3,
     remoteUsers: () => 700,
   })
   const observe = metrics.observeFederation
@@ -76,6 +78,7 @@ test('metrics count what goes to other servers and comes from them, and never na
     'adsum_federation_requests_refused_total{by="signature"} 1',
     'adsum_federation_destinations 5',
     'adsum_federation_destinations_failing 2',
+    'adsum_federation_requests_under_way 3',
     'adsum_federation_remote_users 700',
   ])
     expect(text.split('\n')).toContain(line)
