@@ -17,8 +17,6 @@ export interface App extends RunningApp {
   readonly parked: number
   /** Requests being received, waiting or being answered. */
   readonly inFlight: number
-  /** Requests to other servers that have no answer yet. */
-  readonly underWay: number
 }
 
 interface AppDeps extends Surroundings {
@@ -78,7 +76,7 @@ function running(
   servesPage: boolean,
   close: () => Promise<void>,
 ): App {
-  const { presence, http, federation } = composition
+  const { presence, http } = composition
   return {
     addresses,
     servesPage,
@@ -87,9 +85,6 @@ function running(
     },
     get inFlight() {
       return http.inFlight
-    },
-    get underWay() {
-      return federation.counts.underWay
     },
     close,
   }

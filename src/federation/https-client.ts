@@ -84,9 +84,9 @@ export class HttpsClient {
     })
   }
 
-  /** Requests that have no answer yet, and connections that are being made. */
+  /** Requests that have no answer yet. */
   get underWay(): number {
-    return this.#exchanges + this.#connecting.size
+    return this.#exchanges
   }
 
   async exchange(request: HttpsRequest, signal: AbortSignal): Promise<HttpsOutcome> {

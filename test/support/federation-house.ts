@@ -352,8 +352,6 @@ export class FederationHouse {
     if (roads.some(({ isBusy }) => isBusy)) return true
     for (const [name, server] of this.servers) {
       if (this.#stopped.has(name)) continue
-      // What was asked of others and has not reached them yet is nowhere else to be seen.
-      if (server.underWay > 0) return true
       if (server.inFlight > server.waiting || server.waiting < this.#polling(name)) return true
     }
     return false

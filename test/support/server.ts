@@ -75,8 +75,6 @@ export interface TestServer {
   readonly waiting: number
   /** Requests being received, waiting or being answered. */
   readonly inFlight: number
-  /** Requests to other servers that have no answer yet. */
-  readonly underWay: number
   /** Waits until exactly this many long polls wait. */
   parked(count: number): Promise<void>
   /** Waits until every request in flight is a waiting long poll. */
@@ -211,10 +209,6 @@ class LocalServer implements TestServer {
 
   get inFlight(): number {
     return this.#running.inFlight
-  }
-
-  get underWay(): number {
-    return this.#running.underWay
   }
 
   parked(count: number): Promise<void> {
