@@ -1,4 +1,5 @@
 import { argon2, timingSafeEqual } from 'node:crypto'
+import { Gate } from '../base/gate.ts'
 import type { Random } from '../base/random.ts'
 import { refuse } from '../matrix/errors.ts'
 import { encodeBase64 } from '../matrix/signing.ts'
@@ -43,54 +44,28 @@ interface Hash {
 /** Passwords by argon2id. They are taken as given, UTF-8, without normalisation. */
 export function createPasswords(deps: PasswordsDeps): Passwords {
   const { random, memoryKiB, passes } = deps
-  const turns = new Turns(deps.parallelMax, deps.waitingMax)
+  const gate = new Gate(deps)
   const costs = { memoryKiB, passes, parallelism: PARALLELISM }
   const nobody: Hash = { ...costs, salt: random.bytes(SALT_BYTES), tag: random.bytes(TAG_BYTES) }
 
+  const deriveInTurn = async (password: string, hash: Hash): Promise<Buffer> => {
+    const tag = await gate.run(() => derive(password, hash))
+    if (tag === null)
+      throw refuse.limitExceeded('Too many passwords are being checked', { retry_after_ms: RETRY_AFTER_MS })
+    return tag
+  }
   return {
     async hash(password) {
       const salt = random.bytes(SALT_BYTES)
-      const tag = await turns.take(() => derive(password, { ...costs, salt, tag: nobody.tag }))
+      const tag = await deriveInTurn(password, { ...costs, salt, tag: nobody.tag })
       return formatPhc({ ...costs, salt, tag })
     },
     async verify(password, phc) {
       const stored = phc === null ? null : parsePhc(phc)
       const expected = stored ?? nobody
-      const tag = await turns.take(() => derive(password, expected))
+      const tag = await deriveInTurn(password, expected)
       return timingSafeEqual(tag, expected.tag) && stored !== null
     },
-  }
-}
-
-/** At most so many at once, so many more in line. */
-class Turns {
-  readonly #parallelMax: number
-  readonly #waitingMax: number
-  readonly #waiting: (() => void)[] = []
-  #running = 0
-
-  constructor(parallelMax: number, waitingMax: number) {
-    this.#parallelMax = parallelMax
-    this.#waitingMax = waitingMax
-  }
-
-  async take<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running < this.#parallelMax) this.#running += 1
-    else await this.#wait()
-    try {
-      return await work()
-    } finally {
-      // A turn is handed on, not given back, so that nobody slips in between.
-      const next = this.#waiting.shift()
-      if (next === undefined) this.#running -= 1
-      else next()
-    }
-  }
-
-  async #wait(): Promise<void> {
-    if (this.#waiting.length >= this.#waitingMax)
-      throw refuse.limitExceeded('Too many passwords are being checked', { retry_after_ms: RETRY_AFTER_MS })
-    await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
 }
 
