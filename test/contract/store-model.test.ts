@@ -153,11 +153,7 @@ function readsOfAll(): Read[] {
     ...SERVERS.flatMap((server): Read[] => [
       byPosition((store) => store.listOutbox(server, 100)),
       anyOrder((store) => store.serverKeys(server)),
-      ...TEXTS.map(
-        (txnId): Read =>
-          (store) =>
-            store.inboundTransaction(server, txnId),
-      ),
+      (store) => Promise.all(TEXTS.map((txnId) => store.inboundTransaction(server, txnId))),
     ]),
     ...TYPES.map((type) => anyOrder((store) => store.accountDataOfType(type))),
   ]
