@@ -360,6 +360,15 @@ describe('what other servers want to hear', () => {
     expect(kit.passes(25 * MINUTE).pushes.toSorted()).toEqual(['far < alice', 'far < bob'])
   })
 
+  test('P-196 who is polled again is told again, though nothing changes', () => {
+    const kit = world()
+    kit.grants('alice', 'zoe')
+    kit.polled('far', 'alice', false)
+    expect(kit.passes(DAY).pushes).toEqual([])
+    kit.polled('far', 'alice')
+    expect(kit.passes(25 * MINUTE).pushes).toEqual(['far < alice'])
+  })
+
   test('a common room overrules it, and one server’s word is not another’s', () => {
     const kit = world()
     kit.grants('alice', 'zoe')

@@ -289,10 +289,10 @@ export class EngineKit {
   restarts(downMs: Millis = 0, head = this.engine.head): Told {
     this.now += downMs
     this.engine = new Engine({ policy: this.policy, head })
-    for (const command of this.#remote) this.apply(command)
-    for (const [user, record] of this.records) this.apply({ kind: 'user.restored', user, record })
-    for (const command of this.#lasting) this.apply(command)
-    return this.begins()
+    const told = this.#remote.map((command) => this.apply(command))
+    for (const [user, record] of this.records) told.push(this.apply({ kind: 'user.restored', user, record }))
+    for (const command of this.#lasting) told.push(this.apply(command))
+    return together([...told, this.begins()])
   }
 
   /** What is new for the viewer, who remembers where to read on; everything at first. */
