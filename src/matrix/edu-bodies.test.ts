@@ -49,7 +49,7 @@ describe('m.presence', () => {
 
   test.each<[PresencePush['state'], typeof MODERN, string, boolean]>([
     ['free_for_chat', MODERN, 'online', true],
-    ['free_for_chat', OLD, 'free_for_chat', false],
+    ['free_for_chat', OLD, 'free_for_chat', true],
     ['busy', MODERN, 'unavailable', false],
     ['busy', { speaksLists: false, busy: true }, 'org.matrix.msc3026.busy', true],
     ['busy', OLD, 'unavailable', false],

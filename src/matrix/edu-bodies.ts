@@ -58,7 +58,9 @@ export function pushBody(push: PresencePush, peer: PeerWords): JsonObject {
   const word = wordFor(state, peer)
   const body: JsonObject = { user_id: userId, presence: word, last_active_ago: lastActiveAgoMs ?? 0 }
   if (statusMsg !== null) body['status_msg'] = statusMsg
-  if (word === 'online' || word === BUSY) body['currently_active'] = currentlyActive
+  // Of who is free for chat, too: the peer's clients of today see that as online.
+  if (word === 'online' || word === 'free_for_chat' || word === BUSY)
+    body['currently_active'] = currentlyActive
   return body
 }
 

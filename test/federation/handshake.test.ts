@@ -390,7 +390,7 @@ describe('seeing each other', () => {
     await house.quiet()
     expect(pushesTo(HOME, bob).at(-1)).toMatchObject({ presence: 'free_for_chat' })
     expect((await alice.status(bob, 'api/v1')).body['presence']).toBe('free_for_chat')
-    expect((await alice.status(bob)).body['presence']).toBe('online')
+    expect((await alice.status(bob)).body).toMatchObject({ presence: 'online', currently_active: true })
   })
 
   test('P-021 L-05 hiding looks like going away, and nothing of it leaves the server', async () => {
